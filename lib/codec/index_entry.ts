@@ -72,7 +72,7 @@ export function isPlausibleEntry(
     position - before.position >= minBytes(offset - before.offset);
 }
 
-/** Returns the length of the shortest batch with so many messages. */
+/** Returns the length of the shortest batch with this number of messages. */
 function minBytes(messages: number): number {
   return BATCH_HEADER_BYTES + FRAME_HEADER_BYTES * messages;
 }

@@ -45,8 +45,8 @@ export class BatchScan {
    * Makes the arrays.
    *
    * @param capacity Number of messages that they hold at first; they grow as needed.
-   * @param allocate Makes the array that all results lie in, of so many words. The one before is in
-   * use until the run ends.
+   * @param allocate Makes the array of this many words in which all results lie. The array before
+   * is in use until the run ends.
    * @throws {RangeError} If the capacity is no integer of at least 1.
    */
   constructor(
@@ -183,7 +183,7 @@ export class BatchScan {
     }
   }
 
-  /** Makes arrays for so many messages, and copies what was found. */
+  /** Makes arrays for this many messages, and copies the results so far. */
   #take(capacity: number): void {
     const { count, batchCount } = this;
     const before = this.#arrays;

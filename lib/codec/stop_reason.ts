@@ -2,7 +2,7 @@
  * Why a scan of batches found no further one.
  *
  * - `"end"`: the bytes are used up exactly.
- * - `"partial"`: the batch ends after the bytes; what is there of it is plausible.
+ * - `"partial"`: the batch ends after the bytes; the part that is there is plausible.
  * - `"zeros"`: a header of 256 zeros, or nothing but zeros in fewer bytes: nothing was written
  *   there.
  * - `"length"`: the length of the batch, of a payload or of user headers is out of its bounds.

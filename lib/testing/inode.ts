@@ -25,7 +25,7 @@ interface BlockUnit extends UnitState {
 /** A change of the size, or of the space that is taken. */
 interface SizeUnit extends UnitState {
   readonly kind: "size" | "truncate" | "preallocate";
-  /** The first byte of what is allocated; otherwise 0. */
+  /** The first byte of an allocation; otherwise 0. */
   readonly position: number;
   /** The bytes that are allocated; otherwise the new size. */
   readonly length: number;

@@ -174,8 +174,7 @@ export class Machine {
       owner: task.owner,
       parks: true,
       number: record.number,
-      dueMicros: this.clock.elapsedMicros +
-        Math.round(this.#latencyMs(task, fault) * 1000),
+      dueMicros: this.clock.dueMicros(this.#latencyMs(task, fault)),
       complete: () => {
         outcome = this.#carryOut(task, record, fault);
         this.#running.delete(inFlight);

@@ -249,7 +249,7 @@ export function absolute(path: string): string {
   return `/${parts.join("/")}`;
 }
 
-/** Returns whether a text has more than so many bytes in UTF-8. */
+/** Returns whether a text has more than `bytes` bytes in UTF-8. */
 function isLonger(text: string, bytes: number): boolean {
   return text.length * 3 > bytes &&
     new TextEncoder().encode(text).length > bytes;

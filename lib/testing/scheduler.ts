@@ -6,9 +6,9 @@ export interface InFlight {
   /** Earliest time of completion: elapsed time of the disk's clock. */
   readonly dueMicros: number;
   /** The owner, whose operations can be completed together. */
-  readonly owner: unknown;
+  readonly owner?: unknown;
   /** Whether it waits for the test in manual mode. */
-  readonly parks: boolean;
+  readonly parks?: boolean;
   /** The number, if it is an operation of the disk. */
   readonly number?: number;
   /** Does the work, at completion; never throws. */

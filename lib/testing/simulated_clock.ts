@@ -36,9 +36,14 @@ export class SimulatedClock {
     return micros;
   }
 
+  /** Returns the elapsed time that it will be after some more. */
+  dueMicros(milliseconds: number): number {
+    return this.#elapsedMicros + Math.round(milliseconds * 1000);
+  }
+
   /** Lets time pass. */
   advance(milliseconds: number): void {
-    this.#pass(this.#elapsedMicros + Math.round(milliseconds * 1000));
+    this.#pass(this.dueMicros(milliseconds));
   }
 
   /** Lets time pass until this much has elapsed. */

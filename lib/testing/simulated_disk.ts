@@ -153,7 +153,7 @@ export class SimulatedDisk implements Storage {
   }
 
   /** Opens a file; for reading, too, unless `read` is `false`. */
-  // deno-lint-ignore require-await -- what is wrong with the arguments rejects, too
+  // deno-lint-ignore require-await -- wrong arguments reject the promise, too
   async open(
     path: string,
     options: StorageOpenOptions = {},
@@ -297,9 +297,7 @@ export class SimulatedDisk implements Storage {
       checkDelay(durationMs);
       if (signal?.aborted) return reject(signal.reason);
       const waiting: InFlight = {
-        owner: undefined,
-        parks: false,
-        dueMicros: clock.elapsedMicros + Math.round(durationMs * 1000),
+        dueMicros: clock.dueMicros(durationMs),
         settle: () => {
           unlisten?.();
           if (this.#machine.dead) reject(new SimulatedCrashError());
@@ -333,9 +331,7 @@ export class SimulatedDisk implements Storage {
     const { clock, scheduler } = this.#machine;
     let cancelled = false;
     const timer: InFlight = {
-      owner: undefined,
-      parks: false,
-      dueMicros: clock.elapsedMicros + Math.round(delayMs * 1000),
+      dueMicros: clock.dueMicros(delayMs),
       settle: () => {
         if (!cancelled && !this.#machine.dead) run();
       },

@@ -194,8 +194,8 @@ export function noSpace(
 }
 
 /**
- * Returns what is left of a transfer of which `done` bytes were moved. It begins where position and
- * memory suit the device.
+ * Returns the rest of a transfer of which `done` bytes were moved. It begins where position and
+ * memory are aligned for the device.
  */
 function rest({ owner, position, loan }: Transfer, done: number) {
   const { offsetAlignment, memoryAlignment } = owner.capabilities;

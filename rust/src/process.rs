@@ -38,7 +38,7 @@ pub fn check() -> Result<(), Errno> {
     Ok(())
 }
 
-/// Whether this process is a forked child.
+/// Returns whether this process is a forked child.
 pub fn forked() -> bool {
     FORKED.load(Ordering::Relaxed)
 }

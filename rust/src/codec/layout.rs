@@ -130,7 +130,7 @@ impl BatchHeader {
         })
     }
 
-    /// Whether the last offset is a number that JavaScript holds exactly.
+    /// Returns whether JavaScript holds the last offset exactly.
     #[inline]
     pub fn is_offset_safe(&self) -> bool {
         let others = u64::from(self.message_count) - 1;
@@ -203,8 +203,7 @@ pub(super) struct FrameHeader {
 }
 
 impl FrameHeader {
-    /// Reads the header of frame `index` at the start of `rest`, which is what is left of the
-    /// batch, and checks it.
+    /// Reads and checks the header of frame `index` at the start of `rest`, the rest of the batch.
     #[inline]
     pub fn parse(rest: &[u8], index: u32) -> Result<Self, Stop> {
         let header: &[u8; FRAME_HEADER_BYTES] = rest.first_chunk().ok_or(Stop::Count)?;

@@ -41,7 +41,7 @@ impl Record {
         self.word & LENGTH_BITS
     }
 
-    /// Whether the lengths are within their bounds and no unknown flag is set.
+    /// Returns whether the lengths are within their bounds and no unknown flag is set.
     #[inline]
     pub fn is_valid(self) -> bool {
         let known = LENGTH_BITS | RECORD_ID_GIVEN | RECORD_ORIGIN_GIVEN | RECORD_BATCH_START;

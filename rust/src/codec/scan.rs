@@ -10,7 +10,7 @@ use super::layout::{BATCH_HEADER_BYTES, BatchHeader, FrameHeader, are_zeros, vis
 pub enum Stop {
     /// The bytes are used up exactly.
     End = 0,
-    /// The batch is not wholly there; what is there is plausible.
+    /// The batch ends after the bytes; the part that is there is plausible.
     Partial = 1,
     /// A header of zeros, or nothing but zeros in the last bytes: nothing was written there.
     Zeros = 2,

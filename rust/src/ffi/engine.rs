@@ -63,8 +63,8 @@ exports! {
         backends::with(backend, |own| own.arm(on != 0))
     }
 
-    /// Waits, on any thread, for a completion, until no operation is pending, or for the end of the
-    /// backend or of the time.
+    /// Waits, on any thread, until there is a completion or no operation is pending, or until the
+    /// end of the backend or of the time.
     safe fn basalt_engine_wait(backend: u32, timeout_ms: u32) {
         backends::watch(backend)?.wait(Duration::from_millis(timeout_ms.into()));
         Ok(())

@@ -39,8 +39,8 @@ exports! {
     /// Describes a file by the values of `probe::file`, as many as fit, and returns their number.
     /// The time of modification is asked for only where it fits.
     ///
-    /// 4 in the mask of known alignments says that a durable write of this file was refused its
-    /// flag, and was written and synced instead.
+    /// 4 in the mask of known alignments says that the flag of a durable write of this file was
+    /// refused, so that it was written and then synced.
     unsafe fn basalt_file_probe(
         file: u32,
         out: Write[f64; FILE_VALUES.min(out_count as usize)], out_count: u32,
@@ -81,7 +81,7 @@ exports! {
         Ok(probe::drop_cached(files::get(file)?.descriptor(), position)?)
     }
 
-    /// Whether reads can use `RWF_DONTCACHE`: 1 or 0.
+    /// Returns 1 if reads can use `RWF_DONTCACHE`, else 0.
     safe fn basalt_file_probe_uncached(file: u32) {
         Ok(probe::uncached_reads(files::get(file)?.descriptor())?)
     }
@@ -92,12 +92,12 @@ exports! {
         Ok(probe::lock(files::get(file)?.descriptor(), exclusive != 0)?)
     }
 
-    /// Whether an exclusive lock is held on the file, without taking one: 1 or 0.
+    /// Returns 1 if an exclusive lock is held on the file, else 0; takes no lock.
     safe fn basalt_file_is_locked(file: u32) {
         Ok(probe::is_locked(files::get(file)?.descriptor())?)
     }
 
-    /// Whether the file is open nowhere else: 1 or 0.
+    /// Returns 1 if the file is open nowhere else, else 0.
     safe fn basalt_file_is_sole_opener(file: u32) {
         Ok(probe::is_sole_opener(files::get(file)?.descriptor())?)
     }

@@ -120,7 +120,7 @@ impl Magazine {
 
 #[cfg(test)]
 impl Magazine {
-    /// What the pool does on a thread's behalf.
+    /// Takes the owner's block, as the pool does for the owner.
     fn pull(&self, class: usize) -> Option<u32> {
         let loaded = self.peek(class)?;
         self.take(class, loaded).then_some(loaded.number)

@@ -29,8 +29,8 @@
 //! versions of all stacks and magazines.
 //!
 //! *Closing* stores `closed` and then empties the stacks; a release pushes and then loads `closed`.
-//! Both are SeqCst, so at least one of the two sees the other, and no block stays behind in a
-//! closed pool. The number of the pool is removed when nothing of it is in use.
+//! Both are SeqCst, so at least one of the two sees the other, and no block stays in a closed
+//! pool. The number of the pool is removed when nothing of it is in use.
 //!
 //! *Locks*: `refill`, then `magazines`, then the ranges of `prefault`. No system call that waits
 //! for a device is made under them.

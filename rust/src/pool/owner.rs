@@ -69,7 +69,7 @@ impl Memberships {
 }
 
 impl Membership {
-    /// Whether the thread can no longer hold anything of the pool.
+    /// Returns whether the thread can no longer hold anything of the pool.
     fn is_over(&self) -> bool {
         self.attachments == 0 && self.pool.is_dead() && self.pool.in_use_blocks() == 0
     }

@@ -141,7 +141,7 @@ impl Pool {
         }
     }
 
-    /// Whether no attachment is left. SeqCst: see [`FreeStack::push`].
+    /// Returns whether no attachment is left. SeqCst: see [`FreeStack::push`].
     pub(super) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::SeqCst)
     }

@@ -83,7 +83,7 @@ impl Pool {
         u64::from(blocks.min(self.kept().saturating_add(1)))
     }
 
-    /// Whether there was a moment when nothing was free and less than `bytes` could be mapped.
+    /// Returns whether there was a moment when nothing was free and less than `bytes` could be mapped.
     ///
     /// Blocks come back without the lock, so one look at the stacks and magazines proves nothing.
     /// Two looks that see all of them empty and with the same versions prove that they were empty
@@ -157,7 +157,7 @@ impl Pool {
 
     /// Gives up free blocks of other classes until `bytes` can be mapped or none is left.
     ///
-    /// Blocks that are not larger than what is missing come first, from the largest down, so that
+    /// Blocks that are not larger than the missing bytes come first, from the largest down, so that
     /// no more than needed is given up. Larger ones follow, from the smallest up.
     fn reclaim(&self, refill: &mut Refill, for_class: usize, bytes: u64) {
         let missing = bytes.saturating_sub(self.quota.room());

@@ -41,12 +41,12 @@ impl Holder {
         Self((owner as u64) << 32 | (state as u64) << 28 | loans as u64)
     }
 
-    /// Leased by `owner`, without loans.
+    /// Returns the holder of a block that `owner` leases, without loans.
     pub fn leased(owner: OwnerId) -> Self {
         Self::new(owner.0, State::Leased, 0)
     }
 
-    /// Without an owner; the loans stay.
+    /// Returns the holder without an owner; the loans stay.
     pub fn without_owner(self, state: State) -> Self {
         Self::new(0, state, self.loans())
     }
@@ -138,7 +138,7 @@ impl Slot {
         self.kind.load(Ordering::Relaxed) & EXTERNAL != 0
     }
 
-    /// Whether the memory was not used since it was mapped.
+    /// Returns whether the memory was not used since it was mapped.
     pub fn is_fresh(&self) -> bool {
         self.kind.load(Ordering::Relaxed) & FRESH != 0
     }

@@ -18,8 +18,8 @@ pub fn add(figure: &AtomicU64, count: u64) {
     figure.fetch_add(count, Ordering::Relaxed);
 }
 
-/// Locks, also after a panic elsewhere: what our locks protect is consistent between any two of its
-/// statements.
+/// Locks a mutex, also after a panic of another holder: the protected state is consistent between
+/// any two statements.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

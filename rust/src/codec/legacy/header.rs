@@ -47,7 +47,7 @@ impl Header {
         }
     }
 
-    /// Whether neither length is above its maximum.
+    /// Returns whether both lengths are within their bounds.
     #[inline]
     pub fn has_plausible_lengths(&self) -> bool {
         self.payload_length <= MAX_PAYLOAD_BYTES
