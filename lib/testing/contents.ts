@@ -86,10 +86,8 @@ export class Contents {
       const block = Math.floor(at / this.blockBytes);
       const start = at - block * this.blockBytes;
       const length = Math.min(this.blockBytes - start, end - at);
-      const from = this.#blocks.get(block);
-      const to = into.subarray(at - position, at - position + length);
-      if (from === undefined) to.fill(0);
-      else to.set(from.subarray(start, start + length));
+      const part = this.#bytesOf(block).subarray(start, start + length);
+      into.set(part, at - position);
       at += length;
     }
     return end - position;
@@ -112,10 +110,7 @@ export class Contents {
       this.#blocks.set(block, bytes);
       return;
     }
-    const old = this.#blocks.get(block);
-    const merged = old === undefined
-      ? new Uint8Array(this.blockBytes)
-      : old.slice();
+    const merged = this.#bytesOf(block).slice();
     merged.set(bytes, start);
     this.#blocks.set(block, merged);
   }
@@ -126,7 +121,7 @@ export class Contents {
   }
 
   /** Sets the size: bytes beyond it are removed, new ones are zeros. */
-  cut(size: number): void {
+  truncate(size: number): void {
     for (const block of [...this.#blocks.keys()]) {
       const start = block * this.blockBytes;
       if (start >= size) {
@@ -144,11 +139,13 @@ export class Contents {
   /** Takes space for a range, and grows the file to its end. */
   allocate(position: number, length: number): void {
     for (const block of blocksOf(position, length, this.blockBytes)) {
-      if (!this.#blocks.has(block)) {
-        this.#blocks.set(block, zeros(this.blockBytes));
-      }
+      this.#blocks.set(block, this.#bytesOf(block));
     }
     this.grow(position + length);
+  }
+
+  #bytesOf(block: number): Uint8Array {
+    return this.#blocks.get(block) ?? zeros(this.blockBytes);
   }
 
   /** Returns a hash of the size and the bytes; holes and blocks of zeros hash alike. */

@@ -153,7 +153,7 @@ export class Inode {
       }
     }
     // Bytes beyond the size are lost: the size that they need did not survive.
-    contents.cut(contents.size);
+    contents.truncate(contents.size);
     return contents;
   }
 
@@ -280,7 +280,7 @@ function applyUnit(contents: Contents, unit: FileUnit): void {
     case "size":
       return contents.grow(unit.length);
     case "truncate":
-      return contents.cut(unit.length);
+      return contents.truncate(unit.length);
     case "preallocate":
       return contents.allocate(unit.position, unit.length);
   }
