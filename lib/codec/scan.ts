@@ -1,13 +1,7 @@
 import { checkInteger } from "../base/mod.ts";
 import { checked, native } from "../native/mod.ts";
 import { checkBytes } from "./_checks.ts";
-import { type StopReason, stopReasonOf } from "./stop_reason.ts";
-
-/**
- * The number in Rust of a stop because the results are full: {@linkcode BatchScan.run} makes room
- * and goes on.
- */
-const FULL = 10;
+import { FULL, type StopReason, stopReasonOf } from "./stop_reason.ts";
 
 /** Words of the results for each message: four arrays of the same length, in this order. */
 const RESULT_WORDS = 4;
@@ -179,6 +173,7 @@ export class BatchScan {
       );
       checked(status, "basalt_scan");
       if (context[STOPPED] !== FULL) return this.count;
+      // The results have no room for the next batch.
       this.#take(Math.max(2 * this.#capacity, this.count + context[NEEDED]!));
     }
   }

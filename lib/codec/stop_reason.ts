@@ -42,7 +42,10 @@ const REASONS: readonly (readonly [reason: StopReason, text: string])[] = [
 
 const TEXTS: ReadonlyMap<StopReason, string> = new Map(REASONS);
 
-/** Returns the reason that Rust gives by its number. */
+/** The number in Rust of a stop because there is no room for more results. */
+export const FULL: number = REASONS.length;
+
+/** Returns the reason that Rust gives by its number, which is not {@linkcode FULL}. */
 export function stopReasonOf(code: number): StopReason {
   return REASONS[code]![0];
 }

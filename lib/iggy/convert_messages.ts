@@ -6,7 +6,6 @@ import {
 } from "../codec/mod.ts";
 import {
   findMessage,
-  GATHER_STOP,
   Gathering,
   HEADER_BYTES,
   INDEX_ENTRY_BYTES,
@@ -108,10 +107,10 @@ function* gather(
       onProgress?.(sourceEnd - at);
       at = sourceEnd;
       yield* flushBoth(output);
-      if (gathering.stop !== GATHER_STOP.TARGET_FULL) break;
+      if (!gathering.isFull) break;
       yield* log.reserve(gathering.neededBytes);
     }
-    if (gathering.stop !== GATHER_STOP.PARTIAL || piece.last) {
+    if (gathering.stop !== "partial" || piece.last) {
       return piece.position + at - piece.start;
     }
     blocks.keep(piece, at, gathering.neededBytes);

@@ -1,5 +1,4 @@
 import { describeStop, type StopReason } from "../codec/mod.ts";
-import { GATHER_STOP, type GatherStop } from "../codec/legacy/mod.ts";
 import {
   CorruptSegmentError,
   type FaultKind,
@@ -9,20 +8,16 @@ import {
 /** The kind of a {@linkcode CorruptSegmentError}, and the same in words. */
 export type Damage = readonly [kind: FaultKind, text: string];
 
-const MESSAGE_DAMAGE: Readonly<Partial<Record<GatherStop, Damage>>> = {
-  [GATHER_STOP.PARTIAL]: ["torn", "the last message is cut off"],
-  [GATHER_STOP.ZEROS]: ["torn", "zeros where a message should be"],
-  [GATHER_STOP.LENGTH]: ["length", "a length is above its maximum"],
-  [GATHER_STOP.RESERVED]: ["reserved", "the reserved field is not 0"],
-  [GATHER_STOP.OFFSET]: ["offset", "the message has another offset"],
-  [GATHER_STOP.CHECKSUM]: [
-    "frame checksum",
-    "the checksum of the message does not match",
-  ],
-  [GATHER_STOP.TIMESTAMP]: [
-    "timestamp",
+/** What is wrong with a message with a header of its own, in words. */
+const MESSAGE_TEXTS: Readonly<Partial<Record<StopReason, string>>> = {
+  partial: "the last message is cut off",
+  zeros: "zeros where a message should be",
+  length: "a length is above its maximum",
+  reserved: "the reserved field is not 0",
+  offset: "the message has another offset",
+  "frame checksum": "the checksum of the message does not match",
+  timestamp:
     "the message is older than the one before it, which a log must not have",
-  ],
 };
 
 /** Describes where a scan of batches stopped. */
@@ -31,8 +26,8 @@ export function batchDamage(stop: StopReason): Damage {
 }
 
 /** Describes where a scan of messages with a header each stopped. */
-export function messageDamage(stop: GatherStop): Damage {
-  return MESSAGE_DAMAGE[stop] ?? ["torn", "the data ends early"];
+export function messageDamage(stop: StopReason): Damage {
+  return [faultKindOf(stop), MESSAGE_TEXTS[stop] ?? describeStop(stop)];
 }
 
 /** Makes the error for a damaged segment, with what the caller can do about it. */

@@ -1,5 +1,5 @@
 import type { Task } from "../base/mod.ts";
-import { GATHER_STOP, Gathering } from "../codec/legacy/mod.ts";
+import { Gathering } from "../codec/legacy/mod.ts";
 import { describeStop } from "../codec/mod.ts";
 import { UnsupportedError } from "../native/mod.ts";
 import { BlockReader, MessageBatch, SegmentScan } from "../segment/mod.ts";
@@ -89,14 +89,11 @@ function* tryMessage(
       using buffer = piece.buffer;
       const bytes = buffer.bytes.subarray(0, piece.end);
       messages.run(bytes, piece.start, true);
+      if (messages.isFull) return undefined;
       const { stop } = messages;
       // A message is valid also where the import refuses its time.
-      const isValid = stop === GATHER_STOP.TARGET_FULL ||
-        stop === GATHER_STOP.TIMESTAMP;
-      if (isValid) return undefined;
-      if (stop !== GATHER_STOP.PARTIAL || piece.last) {
-        return messageDamage(stop)[1];
-      }
+      if (stop === "timestamp") return undefined;
+      if (stop !== "partial" || piece.last) return messageDamage(stop)[1];
       blocks.keep(piece, piece.start, messages.neededBytes);
     }
   } finally {

@@ -1,44 +1,18 @@
 import { checkInteger } from "../../base/mod.ts";
 import { checked, native } from "../../native/mod.ts";
 import { checkBytes } from "../_checks.ts";
+import { FULL, type StopReason, stopReasonOf } from "../stop_reason.ts";
 
 /** Bytes of a message's header; the payload and the encoded user headers follow it. */
 export const HEADER_BYTES = 64;
-
-/**
- * Why gathering stopped: the numbers that the native side gives (`rust/src/codec/legacy`).
- *
- * A message is checked for zeros, lengths, reserved field, offset, being whole, checksum and append
- * time, in this order.
- */
-export const GATHER_STOP = {
-  /** The bytes are used up exactly. */
-  END: 0,
-  /** The last batch is not wholly there, see {@linkcode Gathering.neededBytes}. */
-  PARTIAL: 1,
-  /** A header of zeros, or nothing but zeros in fewer bytes: nothing was written there. */
-  ZEROS: 2,
-  /** The payload or the user headers are longer than the format allows. */
-  LENGTH: 3,
-  /** The reserved field is not 0. */
-  RESERVED: 4,
-  /** The offset is not the expected one, or above `Number.MAX_SAFE_INTEGER`. */
-  OFFSET: 5,
-  /** The checksum is wrong. */
-  CHECKSUM: 6,
-  /** The append time is below that of the message before, or above `Number.MAX_SAFE_INTEGER`. */
-  TIMESTAMP: 7,
-  /** The target has no room for the next batch, see {@linkcode Gathering.neededBytes}. */
-  TARGET_FULL: 8,
-} as const;
-
-/** One of the numbers in {@linkcode GATHER_STOP}. */
-export type GatherStop = typeof GATHER_STOP[keyof typeof GATHER_STOP];
 
 const NO_TARGET = new Uint8Array(0);
 
 /**
  * Turns the messages of a segment into batches, block after block (`docs/format.md#old-import`).
+ *
+ * A message is checked for zeros, lengths, reserved field, offset, being whole, checksum and append
+ * time, in this order.
  *
  * Where a batch ends does not depend on the blocks.
  */
@@ -107,14 +81,19 @@ export class Gathering {
     return this.#context[7]!;
   }
 
-  /** Why the last run stopped. */
-  get stop(): GatherStop {
-    return this.#context[8]! as GatherStop;
+  /** Whether the last run stopped because the target has no room for the next batch. */
+  get isFull(): boolean {
+    return this.#context[8] === FULL;
+  }
+
+  /** Why the last run stopped, if it was not full. */
+  get stop(): StopReason {
+    return stopReasonOf(this.#context[8]!);
   }
 
   /**
-   * After `PARTIAL` how many bytes from `sourceEnd` would decide more; after `TARGET_FULL` the
-   * length of the next batch.
+   * After `"partial"`: how many bytes from `sourceEnd` would decide more. If it is full: the length
+   * of the next batch.
    */
   get neededBytes(): number {
     return this.#context[9]!;

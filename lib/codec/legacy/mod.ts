@@ -5,7 +5,6 @@
  */
 export { EXPAND_STOP, Expansion } from "./expand.ts";
 export { findMessage } from "./find.ts";
-export { GATHER_STOP, Gathering, HEADER_BYTES } from "./gather.ts";
-export type { GatherStop } from "./gather.ts";
+export { Gathering, HEADER_BYTES } from "./gather.ts";
 export { INDEX_ENTRY_BYTES, readIndexEntry } from "./index_entry.ts";
 export type { IndexEntry } from "./index_entry.ts";

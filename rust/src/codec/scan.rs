@@ -4,7 +4,7 @@ use super::MAX_SAFE_INTEGER;
 use super::batch_hash::{BatchHash, frame_checksum};
 use super::layout::{BATCH_HEADER_BYTES, BatchHeader, FrameHeader, are_zeros, visit_frame_headers};
 
-/// Why a scan stopped; the numbers cross the border.
+/// Why a scan, or gathering ([`super::legacy`]), stopped; the numbers cross the border.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Stop {
@@ -20,7 +20,7 @@ pub enum Stop {
     Reserved = 4,
     /// The frames do not tile the batch, are out of order, or there are none.
     Count = 5,
-    /// The base offset is not the expected one, or an offset is above [`MAX_SAFE_INTEGER`].
+    /// The offset is not the expected one, or above [`MAX_SAFE_INTEGER`].
     Offset = 6,
     /// The append time is below that of the batch before, or above [`MAX_SAFE_INTEGER`].
     Timestamp = 7,
@@ -28,7 +28,7 @@ pub enum Stop {
     FrameChecksum = 8,
     /// The checksum of the batch is wrong.
     BatchChecksum = 9,
-    /// There is no room for the results of the next batch, which was not checked.
+    /// There is no room for the next batch, or for its results.
     Full = 10,
 }
 

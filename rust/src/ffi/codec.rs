@@ -93,12 +93,7 @@ exports! {
         min_offset: f64, max_offset: f64,
         out: Write[f64; 3],
     ) {
-        let offsets = offsets(min_offset, max_offset)?;
-        if start > bytes_length {
-            return Err(BAD_ARGUMENT);
-        }
-        out.copy_from_slice(&found(codec::find(bytes, start as usize, offsets)));
-        Ok(())
+        search(codec::find, bytes, start, [min_offset, max_offset], out)
     }
 
     /// Returns where the last byte of `bytes` that is not 0 ends; 0 if there is none.
@@ -121,18 +116,24 @@ exports! {
     }
 }
 
-/// Reads the bounds of the offsets that a search looks for.
-pub(super) fn offsets(min: f64, max: f64) -> Result<RangeInclusive<u64>, Status> {
-    let bounds = whole(min, MAX_SAFE_INTEGER).zip(whole(max, MAX_SAFE_INTEGER));
-    let (min, max) = bounds.filter(|(min, max)| min <= max).ok_or(BAD_ARGUMENT)?;
-    Ok(min..=max)
-}
-
-/// Returns the numbers of a search's result.
-pub(super) fn found(Found { valid, beyond }: Found) -> [f64; 3] {
-    let valid = valid.map_or(NO_POSITION, |at| at as f64);
-    let (at, length) = beyond.map_or((NO_POSITION, 0), |(at, length)| (at as f64, length));
-    [valid, at, length.min(MAX_SAFE_INTEGER) as f64]
+/// Searches `bytes` from `start` for an offset in `bounds`, and writes the result to `out`.
+pub(super) fn search(
+    find: fn(&[u8], usize, RangeInclusive<u64>) -> Found,
+    bytes: &[u8],
+    start: u32,
+    bounds: [f64; 2],
+    out: &mut [f64],
+) -> Result<(), Status> {
+    let [min, max] = bounds.map(|bound| whole(bound, MAX_SAFE_INTEGER));
+    let (min, max) = min.zip(max).ok_or(BAD_ARGUMENT)?;
+    if min > max || start as usize > bytes.len() {
+        return Err(BAD_ARGUMENT);
+    }
+    let Found { valid, beyond } = find(bytes, start as usize, min..=max);
+    out[0] = valid.map_or(NO_POSITION, |at| at as f64);
+    out[1] = beyond.map_or(NO_POSITION, |(at, _)| at as f64);
+    out[2] = beyond.map_or(0, |(_, length)| length.min(MAX_SAFE_INTEGER)) as f64;
+    Ok(())
 }
 
 /// Reads the numbers of a scan's context.

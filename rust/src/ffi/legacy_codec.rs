@@ -1,13 +1,10 @@
 //! Exports of the legacy codec: bulk work over messages with a header each.
 
-use super::codec::{found, offsets};
+use super::codec::search;
 use super::{Read, Write, exports};
-use crate::codec::legacy::{self as codec, ExpandStop, Expanded, GatherStop, Gathered, Segment};
+use crate::codec::legacy::{self as codec, ExpandStop, Expanded, Gathered, Segment};
 use crate::codec::{MAX_SAFE_INTEGER, whole};
 use crate::status::BAD_ARGUMENT;
-
-/// Reason to stop beside those of [`codec::Stop`].
-const TARGET_FULL: u64 = 8;
 
 exports! {
     /// Gathers the messages in `source` into batches, which it writes to `target`.
@@ -15,7 +12,7 @@ exports! {
     /// `context`, read: where the next message lies in `source` and the next batch in `target`, the
     /// offset of the next message, the lowest timestamp, whether no message follows the source (1
     /// or 0). Written: the first four, then the numbers of messages, of batches, of batches split
-    /// by length and by time, the reason to stop ([`codec::Stop`], or 8: `target` is full), and how
+    /// by length and by time, the reason to stop ([`Stop`](crate::codec::Stop)), and how
     /// many bytes it needs. Returns 0, or `BAD_ARGUMENT`.
     unsafe fn basalt_legacy_gather(
         source: Read[u8; source_length], source_length: u32,
@@ -23,16 +20,13 @@ exports! {
         context: Write[f64; 10],
     ) {
         let (mut progress, is_end) = gathered(context).ok_or(BAD_ARGUMENT)?;
-        let stop = codec::gather(source, is_end, target, &mut progress).ok_or(BAD_ARGUMENT)?;
-        let (stop, needed) = match stop {
-            GatherStop::Source(stop, needed) => (stop as u64, needed),
-            GatherStop::TargetFull(needed) => (TARGET_FULL, needed),
-        };
+        let stop = codec::gather(source, is_end, target, &mut progress);
+        let (stop, needed) = stop.ok_or(BAD_ARGUMENT)?;
         let Gathered { next_offset, last_timestamp, split_by_length, split_by_time, .. } = progress;
         let numbers = [
             progress.source_end as u64, progress.target_end as u64, next_offset, last_timestamp,
             progress.count as u64, progress.batch_count as u64,
-            split_by_length as u64, split_by_time as u64, stop, needed as u64,
+            split_by_length as u64, split_by_time as u64, stop as u64, needed as u64,
         ];
         context.copy_from_slice(&numbers.map(|number| number as f64));
         Ok(())
@@ -75,12 +69,7 @@ exports! {
         min_offset: f64, max_offset: f64,
         out: Write[f64; 3],
     ) {
-        let offsets = offsets(min_offset, max_offset)?;
-        if start > bytes_length {
-            return Err(BAD_ARGUMENT);
-        }
-        out.copy_from_slice(&found(codec::find(bytes, start as usize, offsets)));
-        Ok(())
+        search(codec::find, bytes, start, [min_offset, max_offset], out)
     }
 }
 

@@ -2,30 +2,8 @@
 
 use super::MAX_SAFE_INTEGER;
 use super::header::{HEADER_BYTES, Header, checksum};
+use crate::codec::Stop;
 use crate::codec::layout::are_zeros;
-
-/// Why no valid message follows; the numbers cross the border.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
-pub enum Stop {
-    /// The bytes are used up exactly.
-    End = 0,
-    /// The last message is not wholly there.
-    Partial = 1,
-    /// A header of zeros, or nothing but zeros in the last bytes, too few for a header: nothing was
-    /// written there.
-    Zeros = 2,
-    /// A length above its maximum.
-    Length = 3,
-    /// The reserved field is not 0.
-    Reserved = 4,
-    /// The offset is not the expected one, or above [`MAX_SAFE_INTEGER`].
-    Offset = 5,
-    /// The checksum is wrong.
-    Checksum = 6,
-    /// The append time is below that of the message before, or above [`MAX_SAFE_INTEGER`].
-    Timestamp = 7,
-}
 
 /// Checks the message at the start of `rest`, apart from its append time. Returns its length, or
 /// the reason why it is not valid and, for [`Stop::Partial`], how many bytes would decide more.
@@ -57,7 +35,7 @@ pub(super) fn check(rest: &[u8], expected_offset: u64) -> Result<usize, (Stop, u
         return Err((Stop::Partial, total));
     }
     if header.checksum != checksum(&rest[..total]) {
-        return Err((Stop::Checksum, 0));
+        return Err((Stop::FrameChecksum, 0));
     }
     Ok(total)
 }

@@ -6,9 +6,10 @@
 //! the source is read.
 
 use super::MAX_SAFE_INTEGER;
-use super::check::{Stop, check};
+use super::check::check;
 use super::header::USER_HEADERS_LENGTH;
 use super::header::{HEADER_BYTES, ID, OFFSET, ORIGIN_TIMESTAMP, PAYLOAD_LENGTH, TIMESTAMP};
+use crate::codec::Stop;
 use crate::codec::batch_hash::{BatchHash, frame_checksum};
 use crate::codec::layout::{
     BATCH_HEADER_BYTES, FRAME_HEADER_BYTES, batch, frame, put, u32_at, u64_at,
@@ -38,27 +39,19 @@ pub struct Gathered {
     pub split_by_time: usize,
 }
 
-/// Why gathering stopped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum GatherStop {
-    /// No valid message follows, and how many bytes would decide more. `Partial` also stands for a
-    /// batch that more messages may belong to.
-    Source(Stop, usize),
-    /// The target has no room for the next batch; its bytes.
-    TargetFull(usize),
-}
-
 /// Gathers the messages in `source` from `progress.source_end` and writes their batches to
 /// `target`.
 ///
-/// `is_end` says that no message follows the source. Returns `None` where `progress` lies outside
-/// the bytes.
+/// `is_end` says that no message follows the source. Returns the reason to stop, and for
+/// [`Stop::Partial`] how many bytes from `progress.source_end` would decide more, for [`Stop::Full`]
+/// the length of the next batch, else 0. `Partial` also stands for a batch that more messages may
+/// belong to. Returns `None` where `progress` lies outside the bytes.
 pub fn gather(
     source: &[u8],
     is_end: bool,
     target: &mut [u8],
     progress: &mut Gathered,
-) -> Option<GatherStop> {
+) -> Option<(Stop, usize)> {
     if progress.source_end > source.len() || progress.target_end > target.len() {
         return None;
     }
@@ -70,7 +63,7 @@ pub fn gather(
             Err(stop) => return Some(stop),
         };
         let Some(room) = target[progress.target_end..].get_mut(..run.batch_length) else {
-            return Some(GatherStop::TargetFull(run.batch_length));
+            return Some((Stop::Full, run.batch_length));
         };
         run.write(rest, room, progress.next_offset, &mut hash);
         progress.source_end += run.source_length;
@@ -105,7 +98,7 @@ struct Run {
 }
 
 impl Run {
-    fn measure(rest: &[u8], is_end: bool, progress: &Gathered) -> Result<Self, GatherStop> {
+    fn measure(rest: &[u8], is_end: bool, progress: &Gathered) -> Result<Self, (Stop, usize)> {
         let mut run = Self {
             count: 0,
             timestamp: 0,
@@ -114,32 +107,29 @@ impl Run {
             batch_length: BATCH_HEADER_BYTES,
             end: RunEnd::Done,
         };
-        let partial = |needed| GatherStop::Source(Stop::Partial, needed);
         let mut latest = 0;
         loop {
             let message = &rest[run.source_length..];
             let expected = progress.next_offset + run.count as u64;
             // Too short to tell whether it is a message, zeros or nothing.
             if message.len() < HEADER_BYTES && !is_end {
-                return Err(partial(run.source_length + HEADER_BYTES));
+                return Err((Stop::Partial, run.source_length + HEADER_BYTES));
             }
             if run.count == 0 && message.is_empty() {
-                return Err(GatherStop::Source(Stop::End, 0));
+                return Err((Stop::End, 0));
             }
             let length = match check(message, expected) {
                 Ok(length) => length,
                 Err((Stop::Partial, needed)) if run.count > 0 && !is_end => {
-                    return Err(partial(run.source_length + needed));
+                    return Err((Stop::Partial, run.source_length + needed));
                 }
-                Err((stop, needed)) if run.count == 0 => {
-                    return Err(GatherStop::Source(stop, needed));
-                }
+                Err(stop) if run.count == 0 => return Err(stop),
                 Err(_) => return Ok(run),
             };
             let timestamp = u64_at(message, TIMESTAMP);
             if run.count == 0 {
                 if timestamp < progress.last_timestamp || timestamp > MAX_SAFE_INTEGER {
-                    return Err(GatherStop::Source(Stop::Timestamp, 0));
+                    return Err((Stop::Timestamp, 0));
                 }
                 run.timestamp = timestamp;
             } else if timestamp != run.timestamp {

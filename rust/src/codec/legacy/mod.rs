@@ -12,10 +12,9 @@ mod gather;
 mod header;
 
 use super::MAX_SAFE_INTEGER;
-pub use check::Stop;
 pub use expand::{ExpandStop, Expanded, INDEX_ENTRY_BYTES, Segment, expand};
 pub use find::find;
-pub use gather::{GatherStop, Gathered, MAX_GATHERED_BYTES, gather};
+pub use gather::{Gathered, MAX_GATHERED_BYTES, gather};
 pub use header::HEADER_BYTES;
 
 #[cfg(all(test, not(loom)))]

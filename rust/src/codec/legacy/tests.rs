@@ -8,7 +8,7 @@ use twox_hash::XxHash3_64;
 
 use super::check::check;
 use super::*;
-use crate::codec::Found;
+use crate::codec::{Found, Stop};
 use crate::testing::within_bound;
 
 const TIME: u64 = 1_700_000_000_000_000;
@@ -203,7 +203,7 @@ fn check_reports_the_first_reason_in_order() {
         stop(&with(&[(48, most)]), 5),
         (0, Stop::Partial, 64 + 10 + 100_000)
     );
-    assert_eq!(stop(&with(&[(64, &[2])]), 5), (0, Stop::Checksum, 0));
+    assert_eq!(stop(&with(&[(64, &[2])]), 5), (0, Stop::FrameChecksum, 0));
     for length in 1..64 {
         assert_eq!(stop(&vec![0; length], 5), (0, Stop::Zeros, 0));
     }

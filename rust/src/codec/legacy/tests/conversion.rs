@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::{TIME, message, run};
 use crate::codec::legacy::*;
-use crate::codec::{self, BATCH_HEADER_BYTES, Progress, Results, restamp};
+use crate::codec::{self, BATCH_HEADER_BYTES, Progress, Results, Stop, restamp};
 
 const ROOM: usize = 4 << 20;
 
@@ -16,7 +16,7 @@ fn start(offset: u64) -> Gathered {
     }
 }
 
-fn gathered(source: &[u8], is_end: bool, offset: u64) -> (Vec<u8>, Gathered, GatherStop) {
+fn gathered(source: &[u8], is_end: bool, offset: u64) -> (Vec<u8>, Gathered, (Stop, usize)) {
     // A message alone in its batch has five times as many header bytes there.
     let (mut target, mut progress) = (vec![0xee; 5 * source.len()], start(offset));
     let stop =
@@ -85,7 +85,7 @@ proptest! {
             entries.extend(time.to_le_bytes());
         }
         let (batches, progress, stop) = gathered(&source, true, first);
-        prop_assert_eq!(stop, GatherStop::Source(Stop::End, 0));
+        prop_assert_eq!(stop, (Stop::End, 0));
         prop_assert_eq!(scanned(&batches, first), (progress.batch_count, parts.len()));
         let (target, index, back) = expanded(&batches, first);
         prop_assert_eq!((target, index), (source, entries));
@@ -184,12 +184,12 @@ fn gather_stops_at_the_first_invalid_message() {
             [74, 158].iter().filter(|end| **end <= at).count()
         );
         assert_eq!(scanned(&batches, 3).1, progress.count);
-        assert_ne!(stop, GatherStop::Source(Stop::End, 0));
+        assert_ne!(stop, (Stop::End, 0));
     }
     for length in 0..good.len() {
         let (_, progress, stop) = gathered(&good[..length], false, 3);
         assert_eq!(progress.count, 0);
-        assert!(matches!(stop, GatherStop::Source(Stop::Partial, needed) if needed > length));
+        assert!(matches!(stop, (Stop::Partial, needed) if needed > length));
     }
     let back = [
         message(1, 0, (TIME, 0), &[], &[]),
@@ -197,10 +197,7 @@ fn gather_stops_at_the_first_invalid_message() {
     ]
     .concat();
     let (_, progress, stop) = gathered(&back, true, 0);
-    assert_eq!(
-        (progress.count, stop),
-        (1, GatherStop::Source(Stop::Timestamp, 0))
-    );
+    assert_eq!((progress.count, stop), (1, (Stop::Timestamp, 0)));
 }
 
 #[test]
@@ -210,7 +207,7 @@ fn gather_reports_the_room_that_a_full_target_lacks() {
     for room in 0..needed {
         let mut progress = start(0);
         let stop = gather(&source, true, &mut vec![0; room], &mut progress);
-        assert_eq!(stop, Some(GatherStop::TargetFull(needed)));
+        assert_eq!(stop, Some((Stop::Full, needed)));
     }
 }
 
