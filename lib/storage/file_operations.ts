@@ -166,7 +166,7 @@ export class FileOperations implements FileSteps, OperationOwner {
   ): FileOperation<number> {
     const { durability = "none" } = options;
     const flags = WRITE_FLAGS[durability];
-    if (flags === undefined) {
+    if (typeof flags !== "number") {
       const action = `write '${this.path}'`;
       checkChoice(action, "durability", durability, DURABILITIES);
     }

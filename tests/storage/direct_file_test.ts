@@ -447,6 +447,12 @@ Deno.test(
       TypeError,
       `'durability' must be "none", "data" or "full": received "fsync"`,
     );
+    // Every object has this property.
+    assertThrows(
+      () => file.writeSync(block, 0, { durability: "toString" as "full" }),
+      TypeError,
+      `received "toString"`,
+    );
     assertThrows(
       () => file.syncSync(wrong),
       TypeError,
