@@ -29,8 +29,13 @@ export type HeaderKind = HeaderField["kind"];
 /** The longest field, in bytes; the shortest has one. */
 export const MAX_FIELD_BYTES = 255;
 
-/** What the accessors of a number in `DataView` end with. */
-type Accessor =
+/** The names of a number's accessors in `DataView`. */
+interface Accessors {
+  readonly get: `get${NumberType}`;
+  readonly set: `set${NumberType}`;
+}
+
+type NumberType =
   | "Int8"
   | "Int16"
   | "Int32"
@@ -42,26 +47,31 @@ type Accessor =
   | "Float32"
   | "Float64";
 
+const by = (type: NumberType): Accessors => ({
+  get: `get${type}`,
+  set: `set${type}`,
+});
+
 /**
  * The kinds by number, from 1; the bytes of those that have a fixed size; the accessors of numbers,
  * which 128 bits do not have.
  */
-const KINDS: readonly (readonly [HeaderKind, size?: number, Accessor?])[] = [
+const KINDS: readonly (readonly [HeaderKind, size?: number, Accessors?])[] = [
   ["raw"],
   ["string"],
   ["bool", 1],
-  ["int8", 1, "Int8"],
-  ["int16", 2, "Int16"],
-  ["int32", 4, "Int32"],
-  ["int64", 8, "BigInt64"],
+  ["int8", 1, by("Int8")],
+  ["int16", 2, by("Int16")],
+  ["int32", 4, by("Int32")],
+  ["int64", 8, by("BigInt64")],
   ["int128", 16],
-  ["uint8", 1, "Uint8"],
-  ["uint16", 2, "Uint16"],
-  ["uint32", 4, "Uint32"],
-  ["uint64", 8, "BigUint64"],
+  ["uint8", 1, by("Uint8")],
+  ["uint16", 2, by("Uint16")],
+  ["uint32", 4, by("Uint32")],
+  ["uint64", 8, by("BigUint64")],
   ["uint128", 16],
-  ["float32", 4, "Float32"],
-  ["float64", 8, "Float64"],
+  ["float32", 4, by("Float32")],
+  ["float64", 8, by("Float64")],
 ];
 
 const CODES: ReadonlyMap<HeaderKind, number> = new Map(
@@ -146,15 +156,15 @@ function numberBytes(
   value: number | bigint,
   name: string,
 ): Uint8Array {
-  const [, size, accessor] = KINDS[CODES.get(kind)! - 1]!;
+  const [, size, accessors] = KINDS[CODES.get(kind)! - 1]!;
   const bytes = new Uint8Array(size!);
   const view = new DataView(bytes.buffer);
-  if (accessor !== undefined) view[`set${accessor}`](0, value as never, true);
+  if (accessors !== undefined) view[accessors.set](0, value as never, true);
   else {
     view.setBigUint64(0, BigInt.asUintN(64, value as bigint), true);
     view.setBigUint64(8, BigInt.asUintN(64, value as bigint >> 64n), true);
   }
-  const written = numberAt(view, kind, accessor);
+  const written = numberAt(view, kind, accessors);
   if (
     kind === "float32" && Number.isFinite(value) && !Number.isFinite(written)
   ) {
@@ -178,14 +188,12 @@ function numberBytes(
 function numberAt(
   view: DataView,
   kind: HeaderKind,
-  accessor: Accessor | undefined,
+  accessors: Accessors | undefined,
 ): number | bigint {
-  if (accessor !== undefined) return view[`get${accessor}`](0, true);
-  const high = view[kind === "int128" ? "getBigInt64" : "getBigUint64"](
-    8,
-    true,
-  );
-  return high << 64n | view.getBigUint64(0, true);
+  if (accessors !== undefined) return view[accessors.get](0, true);
+  const high = view.getBigUint64(8, true);
+  const low = view.getBigUint64(0, true);
+  return (kind === "int128" ? BigInt.asIntN(64, high) : high) << 64n | low;
 }
 
 /** Shows a value in an error message: short, and strings in quotes. */
@@ -228,7 +236,7 @@ function utf8(bytes: Uint8Array): string | undefined {
  * with `bytes`.
  */
 export function decodeField(code: number, bytes: Uint8Array): HeaderField {
-  const [kind, , accessor] = KINDS[code - 1]!;
+  const [kind, , accessors] = KINDS[code - 1]!;
   switch (kind) {
     case "raw":
       return { kind, value: new Uint8Array(bytes) };
@@ -238,5 +246,5 @@ export function decodeField(code: number, bytes: Uint8Array): HeaderField {
       return { kind, value: bytes[0] === 1 };
   }
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  return { kind, value: numberAt(view, kind, accessor) } as HeaderField;
+  return { kind, value: numberAt(view, kind, accessors) } as HeaderField;
 }

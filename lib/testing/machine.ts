@@ -1,5 +1,5 @@
 import { Contents } from "./contents.ts";
-import type { FileUnit, Inode } from "./inode.ts";
+import { type FileUnit, Inode } from "./inode.ts";
 import { DIRECTORY, mapped, Names, type Node } from "./names.ts";
 import {
   type Fault,
@@ -116,9 +116,10 @@ export class Machine {
     return () => this.#hooks.delete(hook);
   }
 
-  /** Returns the number of a new file. */
-  nextInode(): number {
-    return ++this.#inodes;
+  /** Makes an empty file. */
+  newFile(path: string): Inode {
+    const contents = new Contents(this.settings.blockBytes);
+    return new Inode(++this.#inodes, path, contents);
   }
 
   /** Runs an operation; blocks until it is over. */
@@ -445,11 +446,6 @@ export class Machine {
     };
     return new Set(listed.filter(survives).map((each) => each.unit));
   }
-}
-
-/** Returns the contents of an empty file. */
-export function emptyContents(machine: Machine): Contents {
-  return new Contents(machine.settings.blockBytes);
 }
 
 /** Returns a function that makes one copy of each node. */

@@ -24,8 +24,8 @@ import {
   type StorageTasks,
   storageTasks,
 } from "../storage/parts.ts";
-import { Inode, writeUnits } from "./inode.ts";
-import { emptyContents, Machine, type Task } from "./machine.ts";
+import { type Inode, writeUnits } from "./inode.ts";
+import { Machine, type Task } from "./machine.ts";
 import {
   absolute,
   checkName,
@@ -732,12 +732,7 @@ export class SimulatedDisk implements Storage {
     }
     for (const each of directories) names.put(each, DIRECTORY);
     checkName(at.slice(at.lastIndexOf("/") + 1), "open", at);
-    names.put(at, this.#newFile(at));
-  }
-
-  #newFile(at: string): Inode {
-    const machine = this.#machine;
-    return new Inode(machine.nextInode(), at, emptyContents(machine));
+    names.put(at, this.#machine.newFile(at));
   }
 
   #checkDirectory(syscall: string, path: string): void {
@@ -759,7 +754,7 @@ export class SimulatedDisk implements Storage {
         if (isName(name) && slashed) throw failure("EISDIR", "open", path);
         if (node !== undefined) throw failure("EEXIST", "open", path);
         checkName(name, "open", path);
-        names.create(at, node = this.#newFile(at));
+        names.create(at, node = this.#machine.newFile(at));
       }
       node ??= names.find(path, "open");
       if (node === DIRECTORY) {

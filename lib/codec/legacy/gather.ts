@@ -26,13 +26,9 @@ export class Gathering {
    */
   constructor(nextOffset: number, minTimestamp: number) {
     const task = "gather messages";
-    checkInteger(
-      task,
-      "nextOffset",
-      nextOffset,
-      0,
-      Number.MAX_SAFE_INTEGER + 1,
-    );
+    // One more than a message can have: the next offset after the very last one.
+    const most = Number.MAX_SAFE_INTEGER + 1;
+    checkInteger(task, "nextOffset", nextOffset, 0, most);
     checkInteger(task, "minTimestamp", minTimestamp);
     this.#context[2] = nextOffset;
     this.#context[3] = minTimestamp;
