@@ -39,9 +39,9 @@ export class OwnLog {
     return this.sealed[0]?.firstOffset ?? this.appender.active.firstOffset;
   }
 
-  /** Refuses a log whose closing has begun. */
+  /** Refuses a log that is closed. */
   checkOpen(action: string): void {
-    if (!this.appender.isClosed) return;
+    if (!this.isEnded) return;
     throw new Deno.errors.BadResource(
       `Cannot ${action} on log '${this.place.dir}': it is closed`,
     );

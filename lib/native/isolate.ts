@@ -11,9 +11,9 @@ const endings: (() => void)[] = [];
  * Tells the library which isolate uses it on this thread.
  *
  * An isolate may end while its thread lives on, and another one may begin there
- * (`deno run --watch`). The operations, locks, files and memory of an isolate end with its `unload`
- * event, as after each file of a `deno test`, and at the latest when the next isolate of its thread
- * begins.
+ * (`deno run --watch`). The operations, locks and files of an isolate end with its `unload` event,
+ * as after each file of a `deno test`, and at the latest when the next isolate of its thread begins.
+ * Its memory ends then, because its code may write to it for some turns after `unload`.
  */
 export function beginIsolate(functions: NativeFunctions): void {
   const globals = globalThis as { [ISOLATE]?: Uint32Array };

@@ -28,7 +28,7 @@ pub struct Thread {
     files: OpenFiles,
     pub pools: Memberships,
     pub id: OwnerId,
-    /// The isolate that uses the library on this thread; 0 before the first.
+    /// The isolate that uses the library on this thread; 0 before the first, and when one has ended.
     isolate: Cell<u64>,
 }
 
@@ -53,22 +53,26 @@ pub fn with<T>(act: impl FnOnce(&Thread) -> Result<T, Status>) -> Result<T, Stat
     THREAD.try_with(act).unwrap_or(Err(NOT_OWNER))
 }
 
-/// Notes that an isolate uses the library on the calling thread.
+/// Notes that an isolate uses the library on the calling thread; 0 says that it ends.
 ///
 /// A thread runs one isolate at a time, so an earlier one has ended. This ends what is left of it:
-/// pending operations first, then files with their locks, then blocks. Returns whether there was an
-/// earlier one.
+/// pending operations first, then files with their locks, then blocks. The code of an isolate that
+/// ends may run for some turns, and writes to its blocks by views that nothing detaches. So they
+/// stay until the next isolate begins, or the thread ends. Returns whether there was an earlier
+/// isolate.
 pub fn begin_isolate(isolate: u64) -> Result<bool, Status> {
     process::check()?;
     with(|thread| {
         let earlier = thread.isolate.replace(isolate);
-        let is_next = earlier != 0 && earlier != isolate;
-        if is_next {
-            thread.backends.end();
-            thread.files.end();
+        if earlier == isolate {
+            return Ok(false);
+        }
+        thread.backends.end();
+        thread.files.end();
+        if isolate != 0 {
             thread.pools.end();
         }
-        Ok(is_next)
+        Ok(earlier != 0)
     })
 }
 
@@ -95,6 +99,27 @@ mod tests {
             assert!(files::get(handle).is_ok());
             assert_eq!(begin_isolate(2), Ok(true));
             assert_eq!(files::get(handle).err(), Some(NO_SUCH_HANDLE));
+            assert!(pool::acquire(memory, 4096, false).is_err());
+        })
+        .join()
+        .unwrap();
+    }
+    #[test]
+    fn begin_isolate_keeps_blocks_of_an_isolate_that_ends_until_the_next_begins() {
+        std::thread::spawn(|| {
+            assert_eq!(begin_isolate(1), Ok(false));
+            let (handle, _file) = temporary(0);
+            let settings = pool::Settings {
+                enabled: true,
+                limit_bytes: 1 << 20,
+                bucket_capacity: 1,
+            };
+            let memory = pool::open(settings).unwrap();
+            pool::acquire(memory, 4096, false).unwrap();
+            assert_eq!(begin_isolate(0), Ok(true));
+            assert_eq!(files::get(handle).err(), Some(NO_SUCH_HANDLE));
+            assert!(pool::acquire(memory, 4096, false).is_ok());
+            assert_eq!(begin_isolate(2), Ok(false));
             assert!(pool::acquire(memory, 4096, false).is_err());
         })
         .join()

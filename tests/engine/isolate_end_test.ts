@@ -129,3 +129,38 @@ Deno.test({
     assert(success, text.decode(stdout) + text.decode(stderr));
   },
 });
+
+Deno.test({
+  name: "BufferPool memory is there for code that runs after `unload`",
+  ignore: !ALL,
+  async fn() {
+    using directory = new TemporaryDirectory();
+    const dir = directory.path;
+    const source = `
+      import { BufferPool } from ${module("../../mod.ts")};
+      const options = { sanitizeOps: false, sanitizeResources: false };
+      Deno.test("lease", options, () => {
+        const { bytes } = BufferPool.default().acquireSync(${LEAKED_BYTES});
+        const write = () => {
+          bytes.fill(1);
+          Deno.writeTextFileSync(${JSON.stringify(`${dir}/written`)}, "");
+        };
+        // Two turns later, when the library has ended what the isolate left.
+        addEventListener("unload", () => {
+          setImmediate(() => setImmediate(write));
+        });
+      });
+    `;
+    const file = `${dir}/lease_test.ts`;
+    Deno.writeTextFileSync(file, source);
+    const { success, signal } = await new Deno.Command(Deno.execPath(), {
+      args: ["test", "-A", "--no-check", file],
+      stdin: "null",
+      stdout: "null",
+      stderr: "null",
+      signal: AbortSignal.timeout(120_000),
+    }).output();
+    assert(success, `the process ended by ${signal ?? "an error"}`);
+    assert(Deno.statSync(`${dir}/written`).isFile);
+  },
+});
