@@ -8,55 +8,52 @@ import {
 import type { TaskFile } from "../storage/mod.ts";
 import { roundDown, roundUp } from "./layout.ts";
 
-/**
- * Bytes of a block in memory at least, the room in front of its data included: two of them fill a
- * huge page.
- */
+/** Usual size of a block in bytes, with the room before its data. Two blocks fill a huge page. */
 const BLOCK_BYTES = 1024 * 1024;
 
 /**
- * Bytes of a block at most. Blocks grow with the batches, so that little of each must be copied
- * into the next one.
+ * Upper bound of a block, in bytes. Blocks grow with the batches, so that little of each must be
+ * copied into the next one.
  */
 const MAX_BLOCK_BYTES = 8 * 1024 * 1024;
 
 /**
- * Bytes of a usual block at least, whatever the pool's limit: half of it is the room in front of
- * the data.
+ * Lower bound of a usual block in bytes, whatever the pool's limit. Half of it is room before the
+ * data.
  */
 const MIN_BLOCK_BYTES = 128 * 1024;
 
-/** A usual block takes this part of the pool's limit at most. */
+/** A usual block takes at most this part of the pool's limit. */
 const BLOCKS_PER_POOL = 8;
 
 /** A block is as long as this many of the largest recent batches. */
 const BATCHES_PER_BLOCK = 8;
 
 /**
- * Room in front of a block's data at least, for the batch that the block before cut off.
+ * Least room before a block's data, for a batch that the block before has cut.
  *
- * What is left of the block is 240 pages: one request also for devices that take 254 pages at most,
- * where memory has no huge pages.
+ * The rest of the block is 240 pages. Without huge pages that is one request, also for devices that
+ * take at most 254 pages.
  */
 const HEADROOM_BYTES = 64 * 1024;
 
 /**
- * Room in front of a block's data at most.
+ * Most room before a block's data.
  *
- * The rest of a larger batch is read by itself, to its place.
+ * The rest of a larger batch is read by itself.
  */
 const MAX_HEADROOM_BYTES = 2 * 1024 * 1024;
 
 /**
- * What the first read after a restart asks for at most, because there may be nothing new, and a
- * read at the pool's limit.
+ * Upper bound of the first read after a restart, which may find nothing new, and of a read at the
+ * pool's limit.
  */
 export const RESTART_BYTES: number = 64 * 1024;
 
-/** How many bytes of a file are read ahead if nothing else was asked for. */
+/** Bytes of a file that are read ahead by default. */
 export const READ_AHEAD_BYTES: number = 8 * 1024 * 1024;
 
-/** Memory starts at multiples of this in a block, whatever the file asks for. */
+/** Data begins at multiples of this in a block, whatever alignment the file needs. */
 const ROOM_ALIGNMENT = 4096;
 
 /** How a {@linkcode BlockReader} reads. */
@@ -64,22 +61,22 @@ export interface BlockReaderOptions {
   /** Bytes of blocks that may be read ahead; 0 for none. Default: 8 MiB. */
   readAheadBytes?: number | undefined;
   /**
-   * Nothing is expected from this position: reads there wait until their bytes are needed, and are
+   * No data is expected from this position. Reads there wait until their bytes are needed, and are
    * small.
    *
    * @default {Infinity}
    */
   aheadBound?: number;
   /**
-   * Whether all bytes will be wanted: reads are ahead from the start, not only once the receiver
-   * has waited.
+   * Whether all bytes will be needed. Then reading ahead begins at once, not only after the
+   * receiver had to wait.
    *
    * @default {false}
    */
   eager?: boolean;
-  /** How long batches are, where that is known before they are read. Default: 0. */
+  /** The length of batches, if it is known before they are read. Default: 0. */
   typicalBytes?: number;
-  /** Bytes of the first read at most, unless a batch needs more. Default: a block. */
+  /** Upper bound of the first read, in bytes, unless a batch needs more. Default: a block. */
   firstBytes?: number;
   /** Ends the wait for memory. */
   signal?: AbortSignal | undefined;
@@ -87,7 +84,7 @@ export interface BlockReaderOptions {
 
 /** A range of a file's bytes in one buffer. */
 export interface Piece {
-  /** The buffer, which is the receiver's. */
+  /** The buffer, which the receiver must drop. */
   readonly buffer: PooledBuffer;
   /** Where the bytes begin in it. */
   readonly start: number;
@@ -95,10 +92,10 @@ export interface Piece {
   readonly end: number;
   /** Where they begin in the file. */
   readonly position: number;
-  /** Up to which position the file was to be read when they were. */
+  /** The bound of the read that gave them. */
   readonly bound: number;
   /**
-   * Whether nothing follows them up to that bound or the end of the file; what is written there
+   * Whether nothing follows them up to that bound or the end of the file. What is written there
    * later must be read again.
    */
   readonly last: boolean;
@@ -111,17 +108,17 @@ interface Block {
   readonly room: number;
   /** Where they begin in the file. */
   readonly position: number;
-  /** How many were asked for. */
+  /** How many were requested. */
   readonly length: number;
   readonly bound: number;
-  /** How many there were; once it is complete. */
+  /** How many were read, once it is complete. */
   read: number;
-  /** Settles with the read, and never rejects; `undefined` once it is complete. */
+  /** Resolves with the read, and never rejects; `undefined` once it is complete. */
   running: Promise<void> | undefined;
   failure: { reason: unknown } | undefined;
 }
 
-/** Where a block goes. */
+/** The plan of a block. */
 interface Plan {
   room: number;
   length: number;
@@ -131,11 +128,11 @@ interface Plan {
  * Reads a file from a position, block by block, and ahead of the receiver.
  *
  * The receiver keeps the end of a piece that it could not use, and the next piece begins with it.
- * So every batch is whole in one piece, and nothing is read twice. What is kept is copied twice:
- * blocks are several times as long as the batches that they cut, up to 8 MiB.
+ * So every batch is whole in one piece, and nothing is read twice. Kept bytes are copied twice, but
+ * they are few: blocks are several times as long as batches, up to 8 MiB.
  *
- * Reading ahead adapts: it begins with nothing, doubles whenever the receiver had to wait, and ends
- * where memory does; blocking readers do not read ahead. Only a reader that holds no memory waits
+ * Reading ahead adapts. It begins with nothing, doubles whenever the receiver had to wait, and ends
+ * at the pool's limit. Blocking readers do not read ahead. Only a reader that holds no memory waits
  * for some, so readers at a pool's limit cannot block one another.
  */
 export class BlockReader {
@@ -143,31 +140,31 @@ export class BlockReader {
   readonly #pool: BufferPool;
   readonly #unit: number;
   readonly #limit: number;
-  /** Bytes of a block at least, the room in front of its data included. */
+  /** Size of a usual block in bytes, with the room before its data. */
   readonly #usualBlock: number;
-  /** Bytes of a block at most. */
+  /** Upper bound of a block, in bytes. */
   readonly #maxBlock: number;
   readonly #aheadBound: number;
   readonly #signal: AbortSignal | undefined;
   /** Where the next piece begins in the file. */
   #position: number;
-  /** The bytes there that were kept. */
+  /** The bytes there that the receiver kept. */
   #kept: PooledBuffer | undefined;
   #keptLength = 0;
-  /** How many bytes the receiver needs from there, as far as it knows. */
+  /** How many bytes from there the receiver needs, as far as is known. */
   #needed = 0;
-  /** The largest recent need: how long batches are that blocks cut. */
+  /** The largest recent need: the length of batches that blocks cut. */
   #typical: number;
   /** Reads in the order of the file. */
   #queue: Block[] = [];
   /** Where the next read begins. */
   #next = 0;
-  /** Whether the read before it went to its bound. */
+  /** Whether the last read went to its bound, or to the end of the file. */
   #cut = false;
-  /** Bytes of blocks that are read ahead at the moment, at most. */
+  /** Upper bound of the blocks that are read ahead now, in bytes. */
   #window: number;
   #firstBytes: number;
-  /** All reads in flight, those of dropped blocks included. */
+  /** All reads in flight, also those of dropped blocks. */
   readonly #running = new Set<Promise<void>>();
 
   constructor(
@@ -179,8 +176,8 @@ export class BlockReader {
     this.#file = file;
     this.#pool = pool;
     this.#unit = file.capabilities.readOffsetAlignment;
-    // A reader that pauses keeps what it read ahead, and must not keep a writer of the same pool
-    // from going on.
+    // A reader that pauses keeps what it read ahead. It must leave memory to a writer of the same
+    // pool.
     this.#limit = Math.min(
       options.readAheadBytes ?? READ_AHEAD_BYTES,
       pool.limitBytes / 4,
@@ -208,7 +205,7 @@ export class BlockReader {
     return this.#position;
   }
 
-  /** Reads again from `position`: nothing that was read before counts. */
+  /** Goes on at `position`. Nothing that was read before is used. */
   restart(position: number): void {
     this.#needed = 0;
     this.#firstBytes = RESTART_BYTES;
@@ -216,7 +213,7 @@ export class BlockReader {
     this.#moveTo(position);
   }
 
-  /** Returns the next bytes, up to `bound`, which must not lie before those that were taken. */
+  /** Returns the next bytes up to `bound`, which must not be below those of earlier pieces. */
   *next(bound: number): Task<Piece> {
     const end = this.#position + this.#keptLength;
     const behind = this.#queue.length > 0 || !this.#cut && end < bound;
@@ -231,7 +228,7 @@ export class BlockReader {
       ? yield* this.#merge(bound)
       : undefined;
     if (merged !== undefined) return this.#piece(merged);
-    // Not by a task of its own: each generator that a batch passes costs time.
+    // This step is no task of its own, because each generator that a batch passes costs time.
     yield {
       kind: "read",
       run: () => this.#fill(bound),
@@ -241,14 +238,14 @@ export class BlockReader {
   }
 
   /**
-   * Keeps the end of a piece, from `start` in its buffer: the next piece begins with it.
+   * Keeps the end of a piece, from `start` in its buffer. The next piece begins with it.
    *
    * @param needed How many bytes from there are needed, as far as is known.
    */
   keep(piece: Piece, start: number, needed: number): void {
     const { buffer, end } = piece;
     const position = piece.position + start - piece.start;
-    // A length may be damaged: more than a batch has is asked for step by step.
+    // A length may be damaged. More bytes than a batch can have are read step by step.
     this.#needed = Math.min(
       needed,
       Math.max(MAX_BATCH_BYTES, 2 * (end - start)),
@@ -297,13 +294,13 @@ export class BlockReader {
     this.#keptLength = 0;
   }
 
-  /** Returns the bytes of a block, after those that were kept. */
+  /** Returns the bytes of a block, with the kept bytes before them. */
   #piece(block: Block): Piece {
     const { buffer, room, position, length, read, bound } = block;
     const start = room + this.#position - position;
     const end = Math.max(start, room + Math.min(read, bound - position));
     const { bytes } = buffer;
-    // No byte of an earlier owner can be reached through the buffer.
+    // No byte of an earlier owner may be reached through the buffer.
     if (this.#kept !== undefined) {
       bytes.fill(0, 0, start);
       bytes.set(this.#kept.bytes.subarray(0, this.#keptLength), start);
@@ -313,7 +310,7 @@ export class BlockReader {
     if (buffer.capacity > bytes.length) buffer.resize(buffer.capacity);
     const last = read < length || position + length >= bound;
     if (read < length) {
-      // The file ends here, whatever was read after it.
+      // The file ended here when this block was read, so later blocks do not count.
       for (const block of this.#queue.splice(0)) block.buffer.drop();
       this.#cut = true;
     }
@@ -322,12 +319,12 @@ export class BlockReader {
     return piece;
   }
 
-  /** Returns what was kept, where nothing follows it. */
+  /** Returns the kept bytes, which nothing follows. */
   #rest(bound: number): Piece {
     const buffer = this.#kept!;
     const end = Math.min(this.#keptLength, bound - this.#position);
     const position = this.#position;
-    // What lay beyond the bound is gone, and read again if it is asked for.
+    // The bytes beyond the bound are dropped, and read again if they are needed.
     if (end < this.#keptLength) this.#cut = true;
     this.#kept = undefined;
     this.#keptLength = 0;
@@ -335,7 +332,7 @@ export class BlockReader {
     return { buffer, start: 0, end, position, bound, last: true };
   }
 
-  /** Takes the first block, which is complete, from the queue. */
+  /** Takes the first block, which must be complete, from the queue. */
   #shift(): Block {
     const block = this.#queue.shift()!;
     if (block.failure === undefined) return block;
@@ -384,7 +381,7 @@ export class BlockReader {
     this.#queue.push(block);
   }
 
-  /** Starts reads after those in the queue, as far as memory and the window go. */
+  /** Starts reads after those in the queue, as far as memory and the window allow. */
   #readAhead(bound: number): void {
     const end = Math.min(bound, this.#aheadBound);
     let ahead = 0;
@@ -407,9 +404,8 @@ export class BlockReader {
   }
 
   /**
-   * Makes one block of what the kept bytes need: blocks in the queue are copied, what is missing
-   * after them is read to its place. Returns `undefined`, and gives everything back, where there is
-   * no memory for it.
+   * Makes one block that completes the kept bytes: copies blocks of the queue, and reads what is
+   * missing after them. If there is no memory for it, it drops everything and returns `undefined`.
    */
   *#merge(bound: number): Task<Block | undefined> {
     const room = roundUp(this.#keptLength, this.#alignment);
@@ -426,7 +422,7 @@ export class BlockReader {
     );
     const buffer = this.#attempt(room + length + rest);
     if (buffer === undefined) {
-      // With everything given back, its turn for as much comes.
+      // Without any memory, the reader may wait for it.
       this.#moveTo(this.#position);
       return undefined;
     }
@@ -472,7 +468,7 @@ export class BlockReader {
     return Math.max(this.#unit, ROOM_ALIGNMENT);
   }
 
-  /** Where the block that is read next goes. */
+  /** Plans the next block. */
   #plan(bound: number): Plan {
     const needed = this.#needed;
     const kept = this.#keptLength;
@@ -487,8 +483,8 @@ export class BlockReader {
       this.#unit,
     );
     if (isAhead) return this.#within(room, usual, bound);
-    // The batch, counted from where the read begins. A larger one is read to its end and no
-    // further, because small ones may follow.
+    // The bytes from the beginning of the read to the end of the batch. A large batch is read to
+    // its end and no further, because small ones may follow.
     const batch = this.#position + Math.max(needed, kept) - this.#next;
     const most = needed > MAX_HEADROOM_BYTES
       ? 0
@@ -496,7 +492,7 @@ export class BlockReader {
     return this.#within(room, Math.max(batch, most, this.#unit), bound);
   }
 
-  /** Bytes of the next block, room included, if nothing else limits it. */
+  /** Returns the size of the next block in bytes, with its room, if nothing else limits it. */
   #blockBytes(isAhead: boolean): number {
     if (this.#typical <= HEADROOM_BYTES) return this.#usualBlock;
     const most = isAhead
@@ -512,9 +508,9 @@ export class BlockReader {
   }
 
   /**
-   * The same with no memory held, so that waiting for some holds up no other reader, and with no
-   * more than a reader needs: at the limit a small block is free sooner, and leaves room for
-   * others.
+   * Plans the next block after dropping all memory, so that waiting for some holds up no other
+   * reader. The block is small, because at the pool's limit a small one is free sooner and leaves
+   * room for others.
    */
   #planAlone(bound: number): Plan {
     this.#moveTo(this.#position);
