@@ -14,9 +14,13 @@ import { IndexLookup, type NumberedEntry } from "./index_lookup.ts";
 import { CHECKPOINT_BYTES, INDEX_INTERVAL_BYTES, roundUp } from "./layout.ts";
 import { MessageBatch } from "./message_batch.ts";
 import { type ScanStop, SegmentScan } from "./segment_scan.ts";
-import type { SegmentFiles, SegmentState } from "./segment_state.ts";
+import {
+  readIndexState,
+  readTail,
+  type SegmentFiles,
+  type SegmentState,
+} from "./segment_state.ts";
 import { SparseIndex } from "./sparse_index.ts";
-import { readIndexState, readTail } from "./tail.ts";
 import { IndexWriter } from "./write/index_writer.ts";
 import { endOfNonZero, isZero } from "./zeros.ts";
 

@@ -11,9 +11,13 @@ import { corruption, CorruptSegmentError } from "./corrupt_segment_error.ts";
 import { IndexLookup } from "./index_lookup.ts";
 import { MessageBatch } from "./message_batch.ts";
 import { type ScanStop, SegmentScan } from "./segment_scan.ts";
-import type { SegmentFiles, SegmentState } from "./segment_state.ts";
+import {
+  readIndexState,
+  readTail,
+  type SegmentFiles,
+  type SegmentState,
+} from "./segment_state.ts";
 import { SparseIndex } from "./sparse_index.ts";
-import { readIndexState, readTail } from "./tail.ts";
 import { EMPTY_INDEX, IndexWriter } from "./write/index_writer.ts";
 
 /** Where the batches of a sealed segment end. */
