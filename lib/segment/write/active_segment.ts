@@ -290,7 +290,10 @@ export class ActiveSegment {
   *seal(): Task<void> {
     try {
       yield* this.#preparer.stop();
-      yield* this.#cut();
+      const end = this.#written.position;
+      yield* this.#preparer.hasPrepared(end)
+        ? this.#log.truncate(end)
+        : this.#log.truncateNow(end);
       const isDurable = this.isSynced;
       if (!isDurable) {
         yield* this.#log.sync("full");
@@ -307,14 +310,6 @@ export class ActiveSegment {
       if (error instanceof NoSpaceError) throw this.#withDurableOffset(error);
       throw this.#poisoned(error);
     }
-  }
-
-  /** Cuts the log to its data. */
-  #cut(): Task<void> {
-    const end = this.#written.position;
-    return this.#preparer.hasPrepared(end)
-      ? this.#log.truncate(end)
-      : this.#log.truncateNow(end);
   }
 
   /** Writes the last entries. If the disk is full, the index is shorter, which is valid. */

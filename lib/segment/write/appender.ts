@@ -92,8 +92,12 @@ export class Appender {
   /** Messages that no flush has taken. */
   readonly memory: WriteMemory;
 
+  /** The clock and the randomness. */
+  readonly clock: AppenderClock;
+  /** The hooks of the owner. */
+  readonly owner: AppenderOwner;
+
   readonly #options: AppenderOptions;
-  readonly #owner: AppenderOwner;
   #active: ActiveSegment;
   /** Takes messages: the memory, or an object that refuses them. */
   #target: Pick<WriteMemory, "append" | "appendBatch">;
@@ -129,7 +133,8 @@ export class Appender {
     const { active, clock, owner, pool } = options;
     this.path = options.path;
     this.#options = options;
-    this.#owner = owner;
+    this.clock = clock;
+    this.owner = owner;
     this.#active = active;
     this.inPlace = new InPlacePolicy(clock);
     this.hotTail = new HotTail(options.tailBytes);
@@ -178,16 +183,6 @@ export class Appender {
   /** Whether closing has begun. */
   get isClosed(): boolean {
     return this.#isClosed;
-  }
-
-  /** The storage's clock, in microseconds. */
-  now(): number {
-    return this.#options.clock.now();
-  }
-
-  /** Lets the runtime serve other work; `undefined` where the storage has no such method. */
-  pause(): Promise<void> | undefined {
-    return this.#options.clock.pause();
   }
 
   /** Appends a message in memory and returns its offset. If it throws, nothing has changed. */
@@ -373,7 +368,7 @@ export class Appender {
     let failure: unknown = this.#poison;
     if (failure === undefined) {
       try {
-        yield* this.writeAll("data", this.now());
+        yield* this.writeAll("data", this.clock.now());
         this.#active.checkNames();
         yield* this.#active.seal();
       } catch (error) {
@@ -383,11 +378,11 @@ export class Appender {
     }
     this.commit.finish(failure);
     this.#discard();
-    this.#owner.changed?.();
+    this.owner.changed?.();
     try {
       yield* this.#active.close();
     } finally {
-      yield* this.#owner.closed(failure === undefined);
+      yield* this.owner.closed(failure === undefined);
     }
     if (failure !== undefined) throw failure;
   }
@@ -431,17 +426,17 @@ export class Appender {
     }
     const { flushAfterMs } = this.#options;
     if (flushAfterMs === 0) return;
-    this.#unsyncedSince ??= this.now();
+    this.#unsyncedSince ??= this.clock.now();
     if (this.#timer === undefined) this.#lookAfter(flushAfterMs);
   }
 
   /** Starts a timer that writes appended messages once `flushAfterMs` have passed. */
   #lookAfter(delayMs: number): void {
-    this.#timer = this.#options.clock.after(delayMs, () => {
+    this.#timer = this.clock.after(delayMs, () => {
       this.#timer = undefined;
       const since = this.#unsyncedSince;
       if (since === undefined) return;
-      const waitedMs = Math.max(0, this.now() - since) / 1000;
+      const waitedMs = Math.max(0, this.clock.now() - since) / 1000;
       const leftMs = this.#options.flushAfterMs - waitedMs;
       if (leftMs > 1) return this.#lookAfter(Math.ceil(leftMs));
       this.#unsyncedSince = undefined;
@@ -492,7 +487,7 @@ export class Appender {
     } catch (error) {
       throw this.#failure(error);
     } finally {
-      this.#owner.changed?.();
+      this.owner.changed?.();
     }
     if (durability !== "none") {
       const isAllDurable = this.memory.pendingBytes === 0;
@@ -507,13 +502,13 @@ export class Appender {
     yield* old.seal();
     let next: ActiveSegment;
     try {
-      next = yield* this.#owner.next!(firstOffset, old);
+      next = yield* this.owner.next!(firstOffset, old);
     } catch (error) {
       throw isCreateFailure(error) ? new NothingWritten(error) : error;
     }
     this.#active = next;
     this.#syncs += old.syncs;
-    this.#owner.rolled?.(old);
+    this.owner.rolled?.(old);
     yield* old.close();
   }
 
@@ -528,14 +523,14 @@ export class Appender {
       return;
     }
     const next = this.memory.endSegment();
-    yield* this.writeAll("data", this.now());
+    yield* this.writeAll("data", this.clock.now());
     if (this.#active.firstOffset === next) return;
     try {
       yield* this.#roll(next);
     } catch (error) {
       throw this.#failure(error);
     } finally {
-      this.#owner.changed?.();
+      this.owner.changed?.();
     }
   }
 
@@ -547,24 +542,14 @@ export class Appender {
     } catch (error) {
       throw this.#failure(error);
     } finally {
-      this.#owner.changed?.();
+      this.owner.changed?.();
     }
-    if (this.#owner.checkpoint) yield* this.#owner.checkpoint();
-  }
-
-  /** Called after each flush, once its callers were told, with the current time. */
-  flushed(nowMicros: number): void {
-    this.#owner.flushed?.(nowMicros);
+    if (this.owner.checkpoint) yield* this.owner.checkpoint();
   }
 
   /** Prepares the file ahead, until `isPaused()`; `undefined` if there is nothing to do. */
   prepare(isPaused: () => boolean): Promise<void> | undefined {
     if (this.#poison === undefined) return this.#active.prepare(isPaused);
-  }
-
-  /** Called after each flush with the number of messages that it made durable, and its duration. */
-  counted(messages: number, micros: number): void {
-    this.#owner.counted?.(messages, micros);
   }
 
   /** Called with the failure of a flush for which no call waited. The next append throws it. */
@@ -599,7 +584,7 @@ export class Appender {
       this.#poison = error instanceof PoisonedError
         ? error
         : new PoisonedError(this.path, this.durableOffset, error);
-      this.#owner.poisoned?.(this.#poison);
+      this.owner.poisoned?.(this.#poison);
     }
     this.#timer?.cancel();
     this.hotTail.dropFrom(this.durableOffset);

@@ -197,7 +197,7 @@ export class GroupCommit {
       this.#failed(group, error, true);
       throw error;
     }
-    this.#target.flushed(group.endedAtMicros);
+    this.#target.owner.flushed?.(group.endedAtMicros);
     if (this.#target.isCheckpointDue) driveSync(this.#checkpointTask());
   }
 
@@ -317,7 +317,7 @@ export class GroupCommit {
       let hasSucceeded = isInPlace
         ? driveSync(task)
         : await this.#settled(new Driver(task));
-      this.#target.flushed(group.endedAtMicros);
+      this.#target.owner.flushed?.(group.endedAtMicros);
       if (this.#target.isCheckpointDue && !await this.#checkpoint()) {
         hasSucceeded = false;
       }
@@ -392,9 +392,9 @@ export class GroupCommit {
 
   /** Lets other work run, and measures how long that takes. */
   async #pause(): Promise<void> {
-    const startMicros = this.#target.now();
-    await (this.#target.pause() ?? this.#turn());
-    this.#target.inPlace.paused(this.#target.now() - startMicros);
+    const startMicros = this.#target.clock.now();
+    await (this.#target.clock.pause() ?? this.#turn());
+    this.#target.inPlace.paused(this.#target.clock.now() - startMicros);
   }
 
   /** Prepares the file by at least one step, until a flush is wanted. */
@@ -409,7 +409,7 @@ export class GroupCommit {
 
   /** Starts a group of all calls that wait for a flush. */
   #gather(): Group {
-    const startedAtMicros = this.#target.now();
+    const startedAtMicros = this.#target.clock.now();
     const group: Group = {
       durability: this.#wanted ?? "none",
       callers: this.#callers,
@@ -447,14 +447,14 @@ export class GroupCommit {
     const messages = this.#target.durableOffset - group.before;
     this.#flushes++;
     this.#flushedMessages += messages;
-    group.endedAtMicros = this.#target.now();
+    group.endedAtMicros = this.#target.clock.now();
     const micros = Math.max(0, group.endedAtMicros - group.startedAtMicros);
     this.#flushMicros.record(micros);
     if (messages > 0) {
       this.#groupMessages.record(messages);
       this.#wake();
     }
-    this.#target.counted(messages, micros);
+    this.#target.owner.counted?.(messages, micros);
   }
 
   /** Tells all calls whose message is durable. */
