@@ -1,20 +1,13 @@
 import { isZero } from "../base/mod.ts";
 import { blocksOf, type Contents, zeros } from "./contents.ts";
 import { hashBytes, hashText, type StateHash } from "./state_hash.ts";
-import { UnitList } from "./unit_list.ts";
+import { abandon, type Unit, UnitList } from "./unit_list.ts";
 
 /** A change of a file that a power cut keeps or loses independently. */
 export type FileUnit = BlockUnit | SizeUnit;
 
-interface UnitState {
-  /** Whether it is durable, and only kept for its place in the order. */
-  settled: boolean;
-  /** Whether a sync of it failed: later ones do not make it durable. */
-  abandoned: boolean;
-}
-
 /** The part of a write that lies in one block. */
-interface BlockUnit extends UnitState {
+interface BlockUnit extends Unit {
   readonly kind: "block";
   readonly block: number;
   /** The first byte within the block. */
@@ -23,7 +16,7 @@ interface BlockUnit extends UnitState {
 }
 
 /** A change of the size, or of the space that is taken. */
-interface SizeUnit extends UnitState {
+interface SizeUnit extends Unit {
   readonly kind: "size" | "truncate" | "preallocate";
   /** The first byte of an allocation; otherwise 0. */
   readonly position: number;
@@ -95,7 +88,7 @@ export class Inode {
 
   /** Returns the changes that a sync makes durable if it begins now. */
   syncable(): FileUnit[] {
-    return this.unsynced().filter((unit) => !unit.abandoned);
+    return this.#units.syncable();
   }
 
   /** Applies units: reads see them from now on. */
@@ -115,10 +108,8 @@ export class Inode {
 
   /** Adds units that may have reached the disk although their operation failed. */
   doubt(units: readonly FileUnit[]): void {
-    for (const unit of units) {
-      unit.abandoned = true;
-      this.#add(unit);
-    }
+    abandon(units);
+    for (const unit of units) this.#add(unit);
   }
 
   /** Makes applied units durable. */
@@ -128,11 +119,6 @@ export class Inode {
       applyUnit(this.#base, unit);
       this.#forget(unit);
     }
-  }
-
-  /** Notes that a sync of these units failed: whether they are durable stays unknown. */
-  abandon(units: readonly FileUnit[]): void {
-    for (const unit of units) unit.abandoned = true;
   }
 
   /**

@@ -1,7 +1,7 @@
 import { failure } from "../storage/parts.ts";
 import type { Inode } from "./inode.ts";
 import { hashText, type StateHash } from "./state_hash.ts";
-import { UnitList } from "./unit_list.ts";
+import { type Unit, UnitList } from "./unit_list.ts";
 
 /**
  * The kernel's greatest lengths of a name and of a path, in bytes, the path's with its NUL
@@ -29,7 +29,7 @@ export interface Place {
 }
 
 /** A change of names that a power cut keeps or loses as a whole. */
-export interface NameUnit {
+export interface NameUnit extends Unit {
   readonly kind: "create" | "remove" | "rename";
   readonly path: string;
   /** The new name of a rename. */
@@ -37,10 +37,6 @@ export interface NameUnit {
   readonly node: Node;
   /** The directories that must still be synced before it is durable. */
   readonly waitsFor: Set<string>;
-  /** Whether it is durable, and only kept for its place in the order. */
-  settled: boolean;
-  /** Whether a sync of it failed: later ones do not make it durable. */
-  abandoned: boolean;
 }
 
 /** All names of the disk by absolute path, except `/`, and which of them are durable. */
@@ -145,8 +141,8 @@ export class Names {
 
   /** Returns the changes that a sync of a directory makes durable if it begins now. */
   syncable(directory: string): NameUnit[] {
-    return this.unsynced().filter((unit) =>
-      !unit.abandoned && unit.waitsFor.has(directory)
+    return this.#units.syncable().filter(({ waitsFor }) =>
+      waitsFor.has(directory)
     );
   }
 
@@ -159,11 +155,6 @@ export class Names {
     for (const unit of this.#units.takeSettledHead()) {
       applyName(this.#base, unit);
     }
-  }
-
-  /** Notes that a sync of these changes failed: whether they are durable stays unknown. */
-  abandon(units: readonly NameUnit[]): void {
-    for (const unit of units) unit.abandoned = true;
   }
 
   /** Returns the files that have a name. */
@@ -265,7 +256,7 @@ export function mapped(
 
 function pending(
   directories: string[],
-): Pick<NameUnit, "waitsFor" | "settled" | "abandoned"> {
+): Unit & Pick<NameUnit, "waitsFor"> {
   return { waitsFor: new Set(directories), settled: false, abandoned: false };
 }
 

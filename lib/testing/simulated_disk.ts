@@ -51,6 +51,7 @@ import type { InFlight } from "./scheduler.ts";
 import { SimulatedCrashError } from "./simulated_crash_error.ts";
 import { SimulatedFile } from "./simulated_file.ts";
 import { hashDigits, hashNumbers, hashText, NO_HASH } from "./state_hash.ts";
+import { abandon } from "./unit_list.ts";
 import type { CrashChoice, UnsyncedUnit } from "./unsynced.ts";
 
 /** A block that a power cut left unreadable. */
@@ -887,7 +888,7 @@ export class SimulatedDisk implements Storage {
         names.settle(units, at);
       },
       fail: (code) => {
-        names.abandon(units);
+        abandon(units);
         return failure(code, "fsync", path);
       },
     };

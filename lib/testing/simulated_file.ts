@@ -29,6 +29,7 @@ import {
   type Transfer,
   writeTask,
 } from "./transfers.ts";
+import { abandon } from "./unit_list.ts";
 
 /**
  * An open file of a `SimulatedDisk`. It lends memory, checks arguments and throws errors as a real
@@ -351,7 +352,7 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
       owner: this,
       effect: () => this.#inode.settle(units),
       fail: (code) => {
-        this.#inode.abandon(units);
+        abandon(units);
         return failure(code, syscall, this.path);
       },
     };
