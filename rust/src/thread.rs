@@ -83,18 +83,24 @@ mod tests {
     use crate::pool;
     use crate::status::NO_SUCH_HANDLE;
 
+    /// Opens a pool, and leases a block of it that nothing gives back.
+    fn leased_pool() -> u32 {
+        let settings = pool::Settings {
+            enabled: true,
+            limit_bytes: 1 << 20,
+            bucket_capacity: 1,
+        };
+        let memory = pool::open(settings).unwrap();
+        pool::acquire(memory, 4096, false).unwrap();
+        memory
+    }
+
     #[test]
     fn begin_isolate_ends_what_an_earlier_isolate_left() {
         std::thread::spawn(|| {
             assert_eq!(begin_isolate(1), Ok(false));
             let (handle, _file) = temporary(0);
-            let settings = pool::Settings {
-                enabled: true,
-                limit_bytes: 1 << 20,
-                bucket_capacity: 1,
-            };
-            let memory = pool::open(settings).unwrap();
-            pool::acquire(memory, 4096, false).unwrap();
+            let memory = leased_pool();
             assert_eq!(begin_isolate(1), Ok(false), "another copy of the module");
             assert!(files::get(handle).is_ok());
             assert_eq!(begin_isolate(2), Ok(true));
@@ -104,18 +110,13 @@ mod tests {
         .join()
         .unwrap();
     }
+
     #[test]
     fn begin_isolate_keeps_blocks_of_an_isolate_that_ends_until_the_next_begins() {
         std::thread::spawn(|| {
             assert_eq!(begin_isolate(1), Ok(false));
             let (handle, _file) = temporary(0);
-            let settings = pool::Settings {
-                enabled: true,
-                limit_bytes: 1 << 20,
-                bucket_capacity: 1,
-            };
-            let memory = pool::open(settings).unwrap();
-            pool::acquire(memory, 4096, false).unwrap();
+            let memory = leased_pool();
             assert_eq!(begin_isolate(0), Ok(true));
             assert_eq!(files::get(handle).err(), Some(NO_SUCH_HANDLE));
             assert!(pool::acquire(memory, 4096, false).is_ok());
