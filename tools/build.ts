@@ -1,5 +1,5 @@
 /** Builds Rust crates where they are used. */
-import { Progress } from "../lib/cli/terminal.ts";
+import { Progress } from "../lib/cli/_terminal.ts";
 import { ROOT } from "./run.ts";
 
 /**

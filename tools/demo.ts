@@ -8,7 +8,7 @@ import {
   terminalColumns,
   wrap,
   writeAll,
-} from "../lib/cli/terminal.ts";
+} from "../lib/cli/_terminal.ts";
 import type { Stage } from "../bench/demo/stage.ts";
 import { buildLibrary } from "./build.ts";
 

@@ -11,10 +11,10 @@
 import { Command } from "commander";
 import { createHash } from "node:crypto";
 import { gzipSync } from "node:zlib";
-import type { EmbeddedLibrary } from "../lib/native/embedded.ts";
+import type { EmbeddedLibrary } from "../lib/native/_embedded.ts";
 import { available, ROOT, run } from "./run.ts";
 
-/** The platforms that `lib/native/embedded.ts` looks for. */
+/** The platforms that `lib/native/_embedded.ts` looks for. */
 const TARGETS: readonly string[] = [
   "x86_64-unknown-linux-gnu",
   "aarch64-unknown-linux-gnu",
@@ -47,7 +47,7 @@ export function embeddedLibrary(library: Uint8Array): EmbeddedLibrary {
 }
 
 /**
- * Returns the name and the text of the module that `lib/native/embedded.ts` imports on a target.
+ * Returns the name and the text of the module that `lib/native/_embedded.ts` imports on a target.
  */
 export function embeddedModule(
   target: string,

@@ -7,7 +7,7 @@
  * recovery and order on this filesystem. The simulated disk tests power cuts.
  */
 import { Command, InvalidArgumentError } from "commander";
-import { Progress } from "../lib/cli/terminal.ts";
+import { Progress } from "../lib/cli/_terminal.ts";
 import { TorturedLog } from "../tests/torture/_tortured_log.ts";
 
 function positive(text: string): number {

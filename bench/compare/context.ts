@@ -3,7 +3,7 @@
  * removal.
  */
 import { BufferPool, DirectFile } from "../../mod.ts";
-import { Progress } from "../../lib/cli/terminal.ts";
+import { Progress } from "../../lib/cli/_terminal.ts";
 import type { CompareOptions } from "./options.ts";
 
 const MIB = 1024 * 1024;

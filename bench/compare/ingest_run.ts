@@ -1,6 +1,6 @@
 /** The ingest of W7: lines of a text into a log, and the same number of bytes into a file. */
-import { appendLines, type Lines, readLines } from "../../lib/cli/lines.ts";
-import { formatBytes } from "../../lib/cli/terminal.ts";
+import { appendLines, type Lines, readLines } from "../../lib/cli/_lines.ts";
+import { formatBytes } from "../../lib/cli/_terminal.ts";
 import { Log } from "../../lib/log/mod.ts";
 import { BufferPool } from "../../lib/pool/mod.ts";
 import type { MessageBatch } from "../../lib/segment/mod.ts";

@@ -3,7 +3,7 @@
  * sealed segment adds.
  */
 import { BufferPool, Log } from "../../mod.ts";
-import { formatBytes } from "../../lib/cli/terminal.ts";
+import { formatBytes } from "../../lib/cli/_terminal.ts";
 import type { Context } from "./context.ts";
 import { appendWhenReady } from "./logs.ts";
 import { formatMicros } from "./measure.ts";

@@ -1,5 +1,5 @@
 /** W10: opening a log of 1 GiB whose writer was killed, with its index. */
-import { formatBytes } from "../../lib/cli/terminal.ts";
+import { formatBytes } from "../../lib/cli/_terminal.ts";
 import type { Context } from "./context.ts";
 import { formatMicros } from "./measure.ts";
 import type { Opening } from "./programs/crashing_log.ts";

@@ -1,5 +1,5 @@
 /** Writes lines of a text to a log, a file and a database. All of them are durable at the end. */
-import { appendLines } from "../../lib/cli/lines.ts";
+import { appendLines } from "../../lib/cli/_lines.ts";
 import { FRAME_HEADER_BYTES } from "../../lib/codec/mod.ts";
 import { Log } from "../../lib/log/mod.ts";
 import type { BufferPool } from "../../lib/pool/mod.ts";

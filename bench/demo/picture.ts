@@ -1,5 +1,5 @@
 /** The output of the demonstration in the terminal. */
-import { cutToWidth, wrap } from "../../lib/cli/terminal.ts";
+import { cutToWidth, wrap } from "../../lib/cli/_terminal.ts";
 import type { Ingest } from "./ingest.ts";
 import type { Kill } from "./kills.ts";
 import type { Rate } from "./stage.ts";

@@ -1,5 +1,5 @@
 /** The lines that the demonstration writes. */
-import { type Lines, readLines } from "../../lib/cli/lines.ts";
+import { type Lines, readLines } from "../../lib/cli/_lines.ts";
 
 /** Maximum number of bytes of a text. The text is repeated as needed. */
 const SAMPLE_BYTES = 8 * 1024 * 1024;

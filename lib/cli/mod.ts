@@ -15,9 +15,9 @@
  * @module
  */
 import { checkPlatform } from "../native/mod.ts";
-import { Console, processStreams, type Streams } from "./console.ts";
-import { run } from "./run.ts";
-import type { ByteSink } from "./terminal.ts";
+import { Console, processStreams, type Streams } from "./_console.ts";
+import { run } from "./_run.ts";
+import type { ByteSink } from "./_terminal.ts";
 
 /**
  * Runs a command.

@@ -1,9 +1,9 @@
 import { beforeIsolateEnds, checked, native } from "../native/mod.ts";
 import type { PendingOperation } from "./operation.ts";
 import type { EngineKind, EngineSettings } from "./options.ts";
-import { Reaper } from "./reaper.ts";
-import { BATCH, NO_LIMIT, Submission } from "./submission.ts";
-import { type Decision, WaitPolicy } from "./wait_policy.ts";
+import { Reaper } from "./_reaper.ts";
+import { BATCH, NO_LIMIT, Submission } from "./_submission.ts";
+import { type Decision, WaitPolicy } from "./_wait_policy.ts";
 
 /*
  * The life of an operation, and which thread waits for it.

@@ -20,7 +20,7 @@ import {
   MAX_CONSUMER_ID,
   writeConsumerOffset,
 } from "./consumer_offsets.ts";
-import type { Place } from "./files.ts";
+import type { Place } from "./_files.ts";
 import type { IggyFormat } from "./format.ts";
 
 /** A cursor of the log, and the corresponding consumer of the partition. */

@@ -1,9 +1,9 @@
 import type { Task } from "../base/mod.ts";
 import { join, TEMPORARY_SUFFIX } from "../log/mod.ts";
-import { ifThere, listIfThere, type Place, readSmall } from "./files.ts";
+import { ifThere, listIfThere, type Place, readSmall } from "./_files.ts";
 import type { IggyFormat } from "./format.ts";
-import { offsetChecksum } from "./offset_checksum.ts";
-import { Output } from "./output.ts";
+import { offsetChecksum } from "./_offset_checksum.ts";
+import { Output } from "./_output.ts";
 
 /** The largest id of a consumer or a group: a u32. */
 export const MAX_CONSUMER_ID: number = 2 ** 32 - 1;

@@ -13,11 +13,11 @@ import {
   findCursors,
   planOffsets,
 } from "./carried_cursors.ts";
-import { refuseUnclosed, withLock } from "./checks.ts";
+import { refuseUnclosed, withLock } from "./_checks.ts";
 import { readConsumerOffsets } from "./consumer_offsets.ts";
-import { copySegment, expandSegment } from "./convert_batches.ts";
-import { listDirectory, segmentsOf } from "./directory.ts";
-import type { Place } from "./files.ts";
+import { copySegment, expandSegment } from "./_convert_batches.ts";
+import { listDirectory, segmentsOf } from "./_directory.ts";
+import type { Place } from "./_files.ts";
 import type { IggyFormat } from "./format.ts";
 import { placeOf, type TransferOptions } from "./options.ts";
 import {
@@ -26,7 +26,7 @@ import {
   type PartitionAddress,
 } from "./partition.ts";
 import type { TransferReport } from "./report.ts";
-import { runTransfer } from "./transfer.ts";
+import { runTransfer } from "./_transfer.ts";
 
 /** How to export a log. */
 export interface ExportOptions extends TransferOptions {

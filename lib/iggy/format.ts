@@ -4,9 +4,9 @@ import { describeStop } from "../codec/mod.ts";
 import { UnsupportedError } from "../native/mod.ts";
 import { BlockReader, MessageBatch, SegmentScan } from "../segment/mod.ts";
 import type { TaskFile } from "../storage/mod.ts";
-import { messageDamage } from "./damage.ts";
-import type { ListedSegment } from "./directory.ts";
-import { type Place, withFile } from "./files.ts";
+import { messageDamage } from "./_damage.ts";
+import type { ListedSegment } from "./_directory.ts";
+import { type Place, withFile } from "./_files.ts";
 
 /**
  * The format of a partition.

@@ -1,16 +1,16 @@
 import { checkChoice, drive, driveSync, type Task } from "../base/mod.ts";
 import { pathString } from "../storage/mod.ts";
 import { planCursors } from "./carried_cursors.ts";
-import { refuseServed, refuseUnclosed } from "./checks.ts";
+import { refuseServed, refuseUnclosed } from "./_checks.ts";
 import { readConsumerOffsets } from "./consumer_offsets.ts";
-import { copySegment } from "./convert_batches.ts";
-import { gatherSegment } from "./convert_messages.ts";
-import { listDirectory, segmentsOf } from "./directory.ts";
+import { copySegment } from "./_convert_batches.ts";
+import { gatherSegment } from "./_convert_messages.ts";
+import { listDirectory, segmentsOf } from "./_directory.ts";
 import { detectFormat } from "./format.ts";
 import { placeOf, type TransferOptions } from "./options.ts";
 import { findPartition, type PartitionAddress } from "./partition.ts";
 import type { TransferReport } from "./report.ts";
-import { runTransfer } from "./transfer.ts";
+import { runTransfer } from "./_transfer.ts";
 
 /** How to import a partition. */
 export interface ImportOptions extends TransferOptions {

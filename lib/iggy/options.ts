@@ -1,7 +1,7 @@
 import { BufferPool } from "../pool/mod.ts";
 import { checkPool } from "../segment/mod.ts";
 import { DiskStorage, type Storage, TaskStorage } from "../storage/mod.ts";
-import type { Place } from "./files.ts";
+import type { Place } from "./_files.ts";
 
 /**
  * With a smaller pool a copy would wait forever for memory: it has blocks of the source, of two new

@@ -3,9 +3,9 @@ import { join } from "../log/mod.ts";
 import { UnsupportedError } from "../native/mod.ts";
 import { pathString } from "../storage/mod.ts";
 import type { IggyFormat } from "./format.ts";
-import { listIfThere, type Place, readSmall } from "./files.ts";
-import { find, readStateLog } from "./state_log.ts";
-import { COMPATIBLE_VERSIONS, isCompatible, readVersion } from "./version.ts";
+import { listIfThere, type Place, readSmall } from "./_files.ts";
+import { find, readStateLog } from "./_state_log.ts";
+import { COMPATIBLE_VERSIONS, isCompatible, readVersion } from "./_version.ts";
 
 /** The address of a partition. */
 export interface PartitionAddress {

@@ -17,8 +17,8 @@ import {
   openIfThere,
   sizeAt,
   unlessGone,
-} from "./segment_files.ts";
-import { discard, openTemporary } from "./temporary_file.ts";
+} from "./_segment_files.ts";
+import { discard, openTemporary } from "./_temporary_file.ts";
 
 /** A segment's files, as the directory lists them. */
 export interface ListedSegment {

@@ -1,7 +1,7 @@
 import type { Task } from "../base/mod.ts";
 import type { StorageWatch } from "../storage/mod.ts";
 import type { LogPlace } from "./meta.ts";
-import { Signal, waiting } from "./signal.ts";
+import { Signal, waiting } from "./_signal.ts";
 
 /** How a reader learns of messages that another process writes. */
 export interface ReaderStats {

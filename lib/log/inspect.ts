@@ -10,7 +10,7 @@ import {
   SegmentScan,
 } from "../segment/mod.ts";
 import { LockedError, type TaskFile } from "../storage/mod.ts";
-import { classifySegments } from "./classify.ts";
+import { classifySegments } from "./_classify.ts";
 import {
   filesOf,
   listDirectory,
@@ -18,13 +18,13 @@ import {
   refuseNoLog,
 } from "./directory.ts";
 import { type LogReaderOptions, placeOf } from "./log_options.ts";
-import { timestampAt } from "./log_scan.ts";
+import { timestampAt } from "./_log_scan.ts";
 import { type LogPlace, readMeta } from "./meta.ts";
 import { segmentPath } from "./names.ts";
 import { closeOpened, type OpeningReport, openLog } from "./opening.ts";
 import { lockOwnerOf, type OwnerRecord, readOwnerFile } from "./owner_file.ts";
-import { readSegment, sizeAt, unlessGone } from "./segment_files.ts";
-import { inMemory } from "./try_recovery.ts";
+import { readSegment, sizeAt, unlessGone } from "./_segment_files.ts";
+import { inMemory } from "./_try_recovery.ts";
 
 /** A segment, as found in its files. */
 export interface SegmentInspection {

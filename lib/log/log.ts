@@ -31,7 +31,7 @@ import {
   LogCursors,
 } from "./cursor/log_cursors.ts";
 import { createSegment } from "./directory.ts";
-import { DurablePublisher } from "./durable_publisher.ts";
+import { DurablePublisher } from "./_durable_publisher.ts";
 import { loadEventsSoon, publish } from "./events.ts";
 import {
   leavable,
@@ -44,14 +44,14 @@ import {
   completeOptions,
   type LogOptions,
 } from "./log_options.ts";
-import { LogScan } from "./log_scan.ts";
+import { LogScan } from "./_log_scan.ts";
 import type { LogStats } from "./log_stats.ts";
-import { openLocked } from "./locks.ts";
-import { MessageIterator } from "./messages.ts";
-import { flushAtExit, forgetAtExit } from "./open_logs.ts";
+import { openLocked } from "./_locks.ts";
+import { MessageIterator } from "./_messages.ts";
+import { flushAtExit, forgetAtExit } from "./_open_logs.ts";
 import { type OpenedLog, openLog } from "./opening.ts";
-import { OwnLog } from "./own_log.ts";
-import { OwnSegments } from "./own_segments.ts";
+import { OwnLog } from "./_own_log.ts";
+import { OwnSegments } from "./_own_segments.ts";
 import { readOwner } from "./owner_file.ts";
 import { checkRetain, type RetainNowOptions } from "./retain/plan.ts";
 import { Retainer } from "./retain/retainer.ts";

@@ -21,10 +21,10 @@ import {
   type StreamOptions,
   type TailOptions,
 } from "./following.ts";
-import { ForeignSegments } from "./foreign_segments.ts";
+import { ForeignSegments } from "./_foreign_segments.ts";
 import { type LogReaderOptions, placeOf } from "./log_options.ts";
-import { LogScan } from "./log_scan.ts";
-import { MessageIterator } from "./messages.ts";
+import { LogScan } from "./_log_scan.ts";
+import { MessageIterator } from "./_messages.ts";
 import { type LogPlace, readMeta } from "./meta.ts";
 
 /** What to read of a log that another process may be writing. */

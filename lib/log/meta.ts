@@ -15,10 +15,10 @@ import {
   readUint64,
   writeBlock,
   writeUint64,
-} from "./record_file.ts";
-import { openIfThere } from "./segment_files.ts";
-import { readSlots, sealSlot, type Slot, slotPosition } from "./slots.ts";
-import { nameFile, prepareFile } from "./temporary_file.ts";
+} from "./_record_file.ts";
+import { openIfThere } from "./_segment_files.ts";
+import { readSlots, sealSlot, type Slot, slotPosition } from "./_slots.ts";
+import { nameFile, prepareFile } from "./_temporary_file.ts";
 
 const LAYOUT = { magic: "BASALTMT", checksumAt: 48 };
 const IDENTITY = 24;

@@ -13,7 +13,7 @@ import {
   verifySealed,
 } from "../segment/mod.ts";
 import { NoSpaceError, type StorageLock } from "../storage/mod.ts";
-import { classifySegments } from "./classify.ts";
+import { classifySegments } from "./_classify.ts";
 import {
   filesOf,
   listDirectory,
@@ -24,9 +24,9 @@ import {
   refuseOddNames,
   removeFiles,
 } from "./directory.ts";
-import { refuseForeignLog } from "./foreign_log.ts";
-import { refuseMoved } from "./locks.ts";
-import { keepCut } from "./keep_cut.ts";
+import { refuseForeignLog } from "./_foreign_log.ts";
+import { refuseMoved } from "./_locks.ts";
+import { keepCut } from "./_keep_cut.ts";
 import {
   type LogMeta,
   type LogPlace,
@@ -44,9 +44,9 @@ import {
   prepareOwnerFile,
   readOwnerFile,
 } from "./owner_file.ts";
-import { type RebuiltIndex, replaceIndex } from "./replace_index.ts";
-import { closeSegment, readSegment } from "./segment_files.ts";
-import { tryRecovery, vouchedOffset } from "./try_recovery.ts";
+import { type RebuiltIndex, replaceIndex } from "./_replace_index.ts";
+import { closeSegment, readSegment } from "./_segment_files.ts";
+import { tryRecovery, vouchedOffset } from "./_try_recovery.ts";
 
 /*
  * Opening looks first and changes last, so that an opening that is refused has changed nothing:

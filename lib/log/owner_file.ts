@@ -18,9 +18,9 @@ import {
   sealRecord,
   writeBlock,
   writeUint64,
-} from "./record_file.ts";
-import { openIfThere, unlessGone } from "./segment_files.ts";
-import { discard, openTemporary } from "./temporary_file.ts";
+} from "./_record_file.ts";
+import { openIfThere, unlessGone } from "./_segment_files.ts";
+import { discard, openTemporary } from "./_temporary_file.ts";
 
 const LAYOUT = { magic: "BASALTWR", checksumAt: 64 };
 const IDENTITY = 16;

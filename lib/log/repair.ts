@@ -9,7 +9,7 @@ import {
   type SegmentFiles,
 } from "../segment/mod.ts";
 import { LockedError } from "../storage/mod.ts";
-import { type ClassifiedSegment, classifySegments } from "./classify.ts";
+import { type ClassifiedSegment, classifySegments } from "./_classify.ts";
 import {
   filesOf,
   listDirectory,
@@ -22,7 +22,7 @@ import {
   refuseOddNames,
   removeFiles,
 } from "./directory.ts";
-import { freeCutPath, keepCut } from "./keep_cut.ts";
+import { freeCutPath, keepCut } from "./_keep_cut.ts";
 import { type LogReaderOptions, placeOf } from "./log_options.ts";
 import {
   createMeta,
@@ -32,7 +32,7 @@ import {
   readMeta,
 } from "./meta.ts";
 import { segmentPath } from "./names.ts";
-import { refuseMoved } from "./locks.ts";
+import { refuseMoved } from "./_locks.ts";
 import { closeOpened, type OpenedLog, openLog } from "./opening.ts";
 import { type OwnerRecord, readOwner, readOwnerFile } from "./owner_file.ts";
 import {
@@ -42,9 +42,9 @@ import {
   type RepairPlan,
   type RepairStep,
 } from "./repair_plan.ts";
-import { replaceIndex } from "./replace_index.ts";
-import { closeSegment, readSegment } from "./segment_files.ts";
-import { inMemory, recoveryOf, vouchedOffset } from "./try_recovery.ts";
+import { replaceIndex } from "./_replace_index.ts";
+import { closeSegment, readSegment } from "./_segment_files.ts";
+import { inMemory, recoveryOf, vouchedOffset } from "./_try_recovery.ts";
 
 /** How to repair a log. */
 export interface RepairOptions extends LogReaderOptions {

@@ -15,7 +15,7 @@ import {
   Selection,
 } from "../segment/mod.ts";
 import type { TaskFile } from "../storage/mod.ts";
-import { classifySegments } from "./classify.ts";
+import { classifySegments } from "./_classify.ts";
 import { listDirectory, oddName, refuseNoLog } from "./directory.ts";
 import { type FoundFault, type LogFault, logFault } from "./fault.ts";
 import { type LogReaderOptions, placeOf } from "./log_options.ts";
@@ -27,7 +27,7 @@ import {
   parseSegmentName,
   segmentPath,
 } from "./names.ts";
-import { openIfThere } from "./segment_files.ts";
+import { openIfThere } from "./_segment_files.ts";
 
 /** What to read of a damaged log. */
 export interface SalvageOptions

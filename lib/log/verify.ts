@@ -12,7 +12,7 @@ import {
   type WrongEntries,
 } from "../segment/mod.ts";
 import type { TaskFile } from "../storage/mod.ts";
-import { type ClassifiedSegments, classifySegments } from "./classify.ts";
+import { type ClassifiedSegments, classifySegments } from "./_classify.ts";
 import {
   listDirectory,
   type ListedSegment,
@@ -28,8 +28,8 @@ import { type LogPlace, type MetaRecord, readMeta } from "./meta.ts";
 import { join, type SegmentFileKind, segmentPath } from "./names.ts";
 import { refuseOtherOwner } from "./opening.ts";
 import { type OwnerRecord, readOwnerFile } from "./owner_file.ts";
-import { readIfThere, readIndex, sizeAt } from "./segment_files.ts";
-import { recoveryOf, vouchedOffset } from "./try_recovery.ts";
+import { readIfThere, readIndex, sizeAt } from "./_segment_files.ts";
+import { recoveryOf, vouchedOffset } from "./_try_recovery.ts";
 
 /** The progress of a verification. */
 export interface VerifyProgress {

@@ -1,10 +1,10 @@
 import { isPermitted, shown } from "../base/mod.ts";
-import { cachedCopy, cacheDirectory } from "./cached_copy.ts";
-import { EMBEDDED, type EmbeddedLibrary, unpack } from "./embedded.ts";
+import { cachedCopy, cacheDirectory } from "./_cached_copy.ts";
+import { EMBEDDED, type EmbeddedLibrary, unpack } from "./_embedded.ts";
 import { environment } from "./environment.ts";
-import { isLoaded, isSameLibrary, withMemoryFile } from "./libc.ts";
+import { isLoaded, isSameLibrary, withMemoryFile } from "./_libc.ts";
 import { nodeModule } from "./node_module.ts";
-import { type Opened, openLibrary } from "./open_library.ts";
+import { type Opened, openLibrary } from "./_open_library.ts";
 import type { NativeFunctions } from "./symbols.ts";
 import { UnsupportedError } from "./unsupported_error.ts";
 import { VERSION } from "./version.ts";

@@ -1,5 +1,5 @@
 import { checkInteger } from "../base/mod.ts";
-import type { LeaseToken } from "./lease.ts";
+import type { LeaseToken } from "./_lease.ts";
 import { LEND, Loan } from "./loan.ts";
 import type { BufferPool } from "./pool.ts";
 

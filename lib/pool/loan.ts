@@ -1,5 +1,5 @@
 import { nativeBuffer } from "../native/mod.ts";
-import type { LeaseToken } from "./lease.ts";
+import type { LeaseToken } from "./_lease.ts";
 
 /** The method of a buffer by which {@linkcode BufferPool.lend} lends a range of it. */
 export const LEND: unique symbol = Symbol("lend");

@@ -1,6 +1,6 @@
 import { checkInteger } from "../base/mod.ts";
 import type { FrozenBuffer } from "./frozen_buffer.ts";
-import type { Lease, LeaseToken } from "./lease.ts";
+import type { Lease, LeaseToken } from "./_lease.ts";
 import { LEND, type Loan } from "./loan.ts";
 import type {
   AcquireOptions,
@@ -9,14 +9,14 @@ import type {
   AttachOptions,
   BufferPoolOptions,
 } from "./options.ts";
-import { PoolHandle, type PoolSettings } from "./pool_handle.ts";
+import { PoolHandle, type PoolSettings } from "./_pool_handle.ts";
 import { PoolLimitError } from "./pool_limit_error.ts";
 import { COUNTER, decodeStats, QUARANTINED_BYTES } from "./pool_stats.ts";
 import type { LeakReport, PoolStats } from "./pool_stats.ts";
 import { GROW, PooledBuffer } from "./pooled_buffer.ts";
-import { formatReport } from "./report.ts";
+import { formatReport } from "./_report.ts";
 import { BLOCK_ALIGNMENT, checkLength, classBytes } from "./size_class.ts";
-import { WaitQueue } from "./wait_queue.ts";
+import { WaitQueue } from "./_wait_queue.ts";
 
 const DEFAULT_LIMIT_BYTES = 4 * 1024 ** 3;
 const DEFAULT_BUCKET_CAPACITY = 8192;

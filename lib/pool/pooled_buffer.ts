@@ -1,6 +1,6 @@
 import { checkInteger } from "../base/mod.ts";
 import { FrozenBuffer } from "./frozen_buffer.ts";
-import type { Lease, LeaseToken } from "./lease.ts";
+import type { Lease, LeaseToken } from "./_lease.ts";
 import { LEND, Loan } from "./loan.ts";
 import type { BufferPool } from "./pool.ts";
 import { BLOCK_ALIGNMENT, checkLength, MAX_LENGTH } from "./size_class.ts";

@@ -8,13 +8,13 @@ import {
   type ReadManyOptions,
   type WriteItem,
 } from "./direct_file_options.ts";
-import { FileOperations } from "./file_operations.ts";
+import { FileOperations } from "./_file_operations.ts";
 import type { FileStats } from "./file_stats.ts";
 import { type FileSteps, fileSteps } from "./file_steps.ts";
-import { openFile } from "./open_file.ts";
+import { openFile } from "./_open_file.ts";
 import { pathString } from "./paths.ts";
 import type { FileStat } from "./probe.ts";
-import { readRange, readRanges, writeRanges } from "./ranges.ts";
+import { readRange, readRanges, writeRanges } from "./_ranges.ts";
 import type { FileRange } from "./read_plan.ts";
 
 import type {

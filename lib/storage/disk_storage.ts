@@ -16,19 +16,19 @@ import {
   type DirectMode,
   storageOptions,
 } from "./direct_file_options.ts";
-import { DirectoryLock } from "./directory_lock.ts";
+import { DirectoryLock } from "./_directory_lock.ts";
 import { checkDelay } from "./duration.ts";
 import { adapted, adapting, codeOf } from "./errors.ts";
 import { type StorageTasks, storageTasks } from "./file_steps.ts";
-import { makingDirectory, placingDirectory } from "./make_directory.ts";
-import { openDirectory } from "./open_descriptor.ts";
+import { makingDirectory, placingDirectory } from "./_make_directory.ts";
+import { openDirectory } from "./_open_descriptor.ts";
 import { pathString } from "./paths.ts";
 import {
   type NamesMode,
   syncEntries,
   syncingDirectory,
 } from "./sync_directory.ts";
-import { watchDirectory } from "./watch.ts";
+import { watchDirectory } from "./_watch.ts";
 import type {
   Storage,
   StorageEntry,

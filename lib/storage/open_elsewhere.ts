@@ -1,6 +1,6 @@
 import type { Task } from "../base/mod.ts";
 import { native, statusError, UnsupportedError } from "../native/mod.ts";
-import { openDescriptor } from "./open_descriptor.ts";
+import { openDescriptor } from "./_open_descriptor.ts";
 import { pathString } from "./paths.ts";
 
 const EACCES = -13;

@@ -1,6 +1,6 @@
 import { checked, native } from "../native/mod.ts";
 import type { Capabilities } from "./capabilities.ts";
-import { filesystemName } from "./filesystems.ts";
+import { filesystemName } from "./_filesystems.ts";
 
 /** What the filesystem records about a file (`statx(2)`). */
 export interface FileStat {

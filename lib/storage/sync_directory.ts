@@ -2,10 +2,10 @@ import { driveSync, type Task } from "../base/mod.ts";
 import { OPERATION } from "../engine/mod.ts";
 import { UnsupportedError } from "../native/mod.ts";
 import type { NameDurability } from "./capabilities.ts";
-import type { Descriptor } from "./descriptor.ts";
+import type { Descriptor } from "./_descriptor.ts";
 import { codeOf } from "./errors.ts";
-import { runOn } from "./file_operation.ts";
-import { openDirectory } from "./open_descriptor.ts";
+import { runOn } from "./_file_operation.ts";
+import { openDirectory } from "./_open_descriptor.ts";
 import { pathString } from "./paths.ts";
 import type { FileProbe } from "./probe.ts";
 

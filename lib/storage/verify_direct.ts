@@ -1,8 +1,8 @@
 import type { Task } from "../base/mod.ts";
-import type { Descriptor } from "./descriptor.ts";
-import type { FileOperations } from "./file_operations.ts";
+import type { Descriptor } from "./_descriptor.ts";
+import type { FileOperations } from "./_file_operations.ts";
 import type { CachedPages } from "./probe.ts";
-import { readRange } from "./ranges.ts";
+import { readRange } from "./_ranges.ts";
 
 /** What {@linkcode DirectFile.verifyDirect} found. */
 export interface DirectProof extends CachedPages {

@@ -24,8 +24,8 @@ import {
   type StorageTasks,
   storageTasks,
 } from "../storage/parts.ts";
-import { type Inode, writeUnits } from "./inode.ts";
-import { Machine, type Task } from "./machine.ts";
+import { type Inode, writeUnits } from "./_inode.ts";
+import { Machine, type Task } from "./_machine.ts";
 import {
   absolute,
   checkName,
@@ -33,7 +33,7 @@ import {
   isName,
   type Node,
   parent,
-} from "./names.ts";
+} from "./_names.ts";
 import type {
   Fault,
   OperationDetails,
@@ -47,11 +47,11 @@ import {
   settingsOf,
   type SimulatedDiskOptions,
 } from "./options.ts";
-import type { InFlight } from "./scheduler.ts";
+import type { InFlight } from "./_scheduler.ts";
 import { SimulatedCrashError } from "./simulated_crash_error.ts";
 import { SimulatedFile } from "./simulated_file.ts";
-import { hashDigits, hashNumbers, hashText, NO_HASH } from "./state_hash.ts";
-import { abandon } from "./unit_list.ts";
+import { hashDigits, hashNumbers, hashText, NO_HASH } from "./_state_hash.ts";
+import { abandon } from "./_unit_list.ts";
 import type { CrashChoice, UnsyncedUnit } from "./unsynced.ts";
 
 /** A block that a power cut left unreadable. */

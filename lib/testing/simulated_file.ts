@@ -17,10 +17,10 @@ import {
   lendRange,
   type OpenRequest,
 } from "../storage/parts.ts";
-import { blocksOf } from "./contents.ts";
-import { type FileUnit, type Inode, sizeUnit, zeroUnits } from "./inode.ts";
-import type { Machine, Task } from "./machine.ts";
-import { absolute } from "./names.ts";
+import { blocksOf } from "./_contents.ts";
+import { type FileUnit, type Inode, sizeUnit, zeroUnits } from "./_inode.ts";
+import type { Machine, Task } from "./_machine.ts";
+import { absolute } from "./_names.ts";
 import {
   MAX_FILE_BYTES,
   noSpace,
@@ -28,8 +28,8 @@ import {
   repeated,
   type Transfer,
   writeTask,
-} from "./transfers.ts";
-import { abandon } from "./unit_list.ts";
+} from "./_transfers.ts";
+import { abandon } from "./_unit_list.ts";
 
 /**
  * An open file of a `SimulatedDisk`. It lends memory, checks arguments and throws errors as a real

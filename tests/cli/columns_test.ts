@@ -1,8 +1,8 @@
 /** Help texts and tables on terminals of different widths. */
 import { assert, assertEquals } from "@std/assert";
-import { COMMANDS } from "../../lib/cli/commands.ts";
-import { Console } from "../../lib/cli/console.ts";
-import { formatTable } from "../../lib/cli/terminal.ts";
+import { COMMANDS } from "../../lib/cli/_commands.ts";
+import { Console } from "../../lib/cli/_console.ts";
+import { formatTable } from "../../lib/cli/_terminal.ts";
 import { Log } from "../../lib/log/mod.ts";
 import { FILES } from "../permissions.ts";
 import { basalt, Directory } from "./_support.ts";

@@ -1,5 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { LineSplitter, LineTooLongError } from "../../lib/cli/lines.ts";
+import { LineSplitter, LineTooLongError } from "../../lib/cli/_lines.ts";
 import { MAX_PAYLOAD_BYTES } from "../../lib/codec/mod.ts";
 
 /** Splits bytes that arrive in parts of the given lengths, in turn. */

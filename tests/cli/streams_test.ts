@@ -2,8 +2,8 @@
 import { assert, assertEquals } from "@std/assert";
 import unicodeWidth from "string-width";
 import fc from "fast-check";
-import { Console } from "../../lib/cli/console.ts";
-import { cutToWidth, Progress } from "../../lib/cli/terminal.ts";
+import { Console } from "../../lib/cli/_console.ts";
+import { cutToWidth, Progress } from "../../lib/cli/_terminal.ts";
 import { hasProgram } from "../machine.ts";
 import { ALL } from "../permissions.ts";
 import { basalt, Directory, PROGRAM } from "./_support.ts";

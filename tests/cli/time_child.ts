@@ -1,7 +1,7 @@
 /**
  * Parses each argument as a time. Prints the microseconds, or `null` for a refused one, as JSON.
  */
-import { time } from "../../lib/cli/amounts.ts";
+import { time } from "../../lib/cli/_amounts.ts";
 
 console.log(JSON.stringify(Deno.args.map((text) => {
   try {

@@ -1,8 +1,8 @@
 /** The times that options take. */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { time } from "../../lib/cli/amounts.ts";
-import { formatTime } from "../../lib/cli/terminal.ts";
+import { time } from "../../lib/cli/_amounts.ts";
+import { formatTime } from "../../lib/cli/_terminal.ts";
 import { ALL } from "../permissions.ts";
 
 const HOUR = 3_600_000_000;

@@ -6,7 +6,11 @@
  */
 import { assertEquals } from "@std/assert";
 import { SeededRandom, type SimulatedDisk } from "@basalt/io/testing";
-import { hashDigits, hashText, NO_HASH } from "../../lib/testing/state_hash.ts";
+import {
+  hashDigits,
+  hashText,
+  NO_HASH,
+} from "../../lib/testing/_state_hash.ts";
 import { payload } from "../log/_support.ts";
 import { checkFiles, checkLog } from "./_check.ts";
 import { type CrashState, replayCommand } from "./_crash_state.ts";

@@ -1,6 +1,6 @@
 /** How the thread waits less when the program has other work. */
 import { assert, assertEquals } from "@std/assert";
-import { EventLoopLoad } from "../../lib/engine/event_loop_load.ts";
+import { EventLoopLoad } from "../../lib/engine/_event_loop_load.ts";
 
 /** A turn of the event loop that ends at `now`, with this many milliseconds of other work in it. */
 function turn(load: EventLoopLoad, now: number, otherMs: number): void {

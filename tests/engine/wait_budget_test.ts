@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { OPERATION } from "../../lib/engine/mod.ts";
 import type { OperationKind } from "../../lib/engine/mod.ts";
-import { WaitBudget } from "../../lib/engine/wait_budget.ts";
+import { WaitBudget } from "../../lib/engine/_wait_budget.ts";
 
 const { READ, WRITE, SYNC_DATA: SYNC } = OPERATION;
 

@@ -1,7 +1,7 @@
 /** Decisions of the engine about operations in flight, tested without any operation. */
 import { assert, assertEquals } from "@std/assert";
 import { OPERATION, type OperationKind } from "../../lib/engine/mod.ts";
-import { type Situation, WaitPolicy } from "../../lib/engine/wait_policy.ts";
+import { type Situation, WaitPolicy } from "../../lib/engine/_wait_policy.ts";
 
 const { READ, WRITE, SYNC_FULL } = OPERATION;
 

@@ -8,7 +8,7 @@ import {
   importFromIggy,
   importFromIggySync,
 } from "../../lib/iggy/mod.ts";
-import { offsetChecksum } from "../../lib/iggy/offset_checksum.ts";
+import { offsetChecksum } from "../../lib/iggy/_offset_checksum.ts";
 import { Log } from "../../lib/log/mod.ts";
 import { eachCrash, makeSimpleLog, putAll, testPool } from "./_support.ts";
 

@@ -1,8 +1,8 @@
 /** Exports and imports with a real server of Iggy up to 0.8. */
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { exportToIggy, importFromIggy } from "../../lib/iggy/mod.ts";
-import { readStateLog } from "../../lib/iggy/state_log.ts";
-import { readVersion } from "../../lib/iggy/version.ts";
+import { readStateLog } from "../../lib/iggy/_state_log.ts";
+import { readVersion } from "../../lib/iggy/_version.ts";
 import { Log } from "../../lib/log/mod.ts";
 import { LockedError } from "../../lib/storage/mod.ts";
 import { answered, comparable } from "./_messages.ts";

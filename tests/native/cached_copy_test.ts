@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { cachedCopy } from "../../lib/native/cached_copy.ts";
-import type { EmbeddedLibrary } from "../../lib/native/embedded.ts";
+import { cachedCopy } from "../../lib/native/_cached_copy.ts";
+import type { EmbeddedLibrary } from "../../lib/native/_embedded.ts";
 import { embeddedLibrary } from "../../tools/embed.ts";
 import { ALL } from "../permissions.ts";
 import { Scratch } from "./_support.ts";
@@ -114,7 +114,7 @@ Deno.test({
     const directory = `${scratch.path}/basalt`;
     const root = new URL("../../", import.meta.url).href;
     const source = `
-      import { cachedCopy } from "${root}lib/native/cached_copy.ts";
+      import { cachedCopy } from "${root}lib/native/_cached_copy.ts";
       const [library, directory] = Deno.args;
       for (let i = 0; i < 50; i++) {
         const path = cachedCopy(JSON.parse(library), directory);

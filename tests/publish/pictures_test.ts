@@ -31,7 +31,7 @@ Deno.test({
   name: "docs/buffer.svg shows each state of a lease",
   ignore: !ALL,
   fn: () => {
-    const code = Deno.readTextFileSync(`${ROOT}lib/pool/lease.ts`);
+    const code = Deno.readTextFileSync(`${ROOT}lib/pool/_lease.ts`);
     const [, union = ""] = /type LeaseState =([^;]*);/.exec(code) ?? [];
     const states = [...union.matchAll(/"(\w+)"/g)].map(([, state]) => state!);
     assertEquals(textsOf("buffer.svg", "state"), states.sort());

@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { PreparePolicy } from "../../lib/segment/write/prepare_policy.ts";
+import { PreparePolicy } from "../../lib/segment/write/_prepare_policy.ts";
 
 const KIB = 1024;
 const MIB = 1024 * KIB;

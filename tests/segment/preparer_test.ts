@@ -2,7 +2,7 @@
 import { drive } from "../../lib/base/mod.ts";
 import { assert, assertEquals } from "@std/assert";
 import { BufferPool } from "../../lib/pool/mod.ts";
-import { Preparer } from "../../lib/segment/write/preparer.ts";
+import { Preparer } from "../../lib/segment/write/_preparer.ts";
 import { fileSteps } from "../../lib/storage/file_steps.ts";
 import { type StorageFile, TaskFile } from "../../lib/storage/mod.ts";
 import { SimulatedDisk } from "../../lib/testing/mod.ts";

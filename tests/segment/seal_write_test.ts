@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { BufferPool, DirectFile } from "../../mod.ts";
-import { FileOperations } from "../../lib/storage/file_operations.ts";
+import { FileOperations } from "../../lib/storage/_file_operations.ts";
 import { fileSteps } from "../../lib/storage/file_steps.ts";
 import { SegmentWriter } from "../../segment.ts";
 import { ALL } from "../permissions.ts";

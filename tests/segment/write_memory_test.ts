@@ -6,11 +6,11 @@ import { BackpressureError } from "../../lib/segment/backpressure_error.ts";
 import { INDEX_INTERVAL_BYTES } from "../../lib/segment/layout.ts";
 import { emptyState } from "../../lib/segment/segment_state.ts";
 import { OffsetConflictError } from "../../lib/segment/write/offset_conflict_error.ts";
-import type { WriteBlock } from "../../lib/segment/write/write_block.ts";
+import type { WriteBlock } from "../../lib/segment/write/_write_block.ts";
 import {
   WriteMemory,
   type WriteMemoryOptions,
-} from "../../lib/segment/write/write_memory.ts";
+} from "../../lib/segment/write/_write_memory.ts";
 
 const KIB = 1024;
 const CLOCK = {

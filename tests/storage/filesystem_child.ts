@@ -2,7 +2,7 @@
 import { driveSync } from "../../lib/base/mod.ts";
 import { BufferPool } from "../../lib/pool/mod.ts";
 import { DirectFile, type NoSpaceError } from "../../lib/storage/mod.ts";
-import { openDescriptor } from "../../lib/storage/open_descriptor.ts";
+import { openDescriptor } from "../../lib/storage/_open_descriptor.ts";
 
 const dir = Deno.args[0]!;
 const results: Record<string, unknown> = {};

@@ -1,5 +1,5 @@
 /** The final table. */
-import { formatTable } from "../../../lib/cli/terminal.ts";
+import { formatTable } from "../../../lib/cli/_terminal.ts";
 import { isMet, median, type Row, type Verdict } from "../row.ts";
 
 /** Formats a value with three digits. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-export { EXPAND_STOP, Expansion } from "./expand.ts";
+export { EXPAND_STOP, Expansion } from "./_expand.ts";
 export { findMessage } from "./find.ts";
 export { Gathering, HEADER_BYTES } from "./gather.ts";
 export { INDEX_ENTRY_BYTES, readIndexEntry } from "./index_entry.ts";

@@ -9,10 +9,10 @@ import {
 import type { StorageTimer } from "../../storage/mod.ts";
 import { type CursorEvent, publishCursor } from "../events.ts";
 import { leavable } from "../following.ts";
-import { InFlight } from "../in_flight.ts";
-import { flushAtExit, forgetAtExit } from "../open_logs.ts";
+import { InFlight } from "../_in_flight.ts";
+import { flushAtExit, forgetAtExit } from "../_open_logs.ts";
 import type { CursorFile } from "./cursor_file.ts";
-import { CursorScan } from "./cursor_scan.ts";
+import { CursorScan } from "./_cursor_scan.ts";
 import type { CursorLag, CursorSource } from "./cursor_source.ts";
 
 /** Delay until a commit with `durable: false` is written, in milliseconds: within a second. */

@@ -10,7 +10,7 @@ import {
   type LockOwner,
   type TaskFile,
 } from "../../storage/mod.ts";
-import { recordChecksum } from "../checksum.ts";
+import { recordChecksum } from "../_checksum.ts";
 import { refuseLink } from "../directory.ts";
 import type { LogPlace } from "../meta.ts";
 import { CURSORS_NAME, join, TEMPORARY_SUFFIX } from "../names.ts";
@@ -19,10 +19,10 @@ import {
   readUint64,
   writeBlock,
   writeUint64,
-} from "../record_file.ts";
-import { readIfThere, unlessGone } from "../segment_files.ts";
-import { readSlots, sealSlot, type Slot, slotPosition } from "../slots.ts";
-import { prepareFile } from "../temporary_file.ts";
+} from "../_record_file.ts";
+import { readIfThere, unlessGone } from "../_segment_files.ts";
+import { readSlots, sealSlot, type Slot, slotPosition } from "../_slots.ts";
+import { prepareFile } from "../_temporary_file.ts";
 
 const LAYOUT = { magic: "BASALTCR", checksumAt: 48 };
 const OFFSET = 24;

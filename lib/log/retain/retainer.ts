@@ -1,10 +1,10 @@
 import { drive, type Task } from "../../base/mod.ts";
 import type { StorageTimer } from "../../storage/mod.ts";
 import { publish, publishCursor } from "../events.ts";
-import { firstTimestampOf } from "../log_scan.ts";
-import type { OwnLog } from "../own_log.ts";
+import { firstTimestampOf } from "../_log_scan.ts";
+import type { OwnLog } from "../_own_log.ts";
 import { isRetainEmpty, type RetainOptions } from "./plan.ts";
-import { Removals } from "./removals.ts";
+import { Removals } from "./_removals.ts";
 import { Retention, type RetentionReport } from "./retention.ts";
 
 /** Interval between two looks at a log, in milliseconds. */

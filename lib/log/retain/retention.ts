@@ -6,8 +6,8 @@ import { inspectLog } from "../inspect.ts";
 import { type LogReaderOptions, placeOf } from "../log_options.ts";
 import { join } from "../names.ts";
 import type { SealedSegment } from "../opening.ts";
-import type { OwnLog } from "../own_log.ts";
-import { readSegment, unlessGone } from "../segment_files.ts";
+import type { OwnLog } from "../_own_log.ts";
+import { readSegment, unlessGone } from "../_segment_files.ts";
 import {
   checkRetain,
   planRetention,

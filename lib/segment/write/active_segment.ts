@@ -20,8 +20,8 @@ import {
 import type { BatchPlace } from "../segment_scan.ts";
 import type { InPlaceStorage } from "./in_place.ts";
 import type { IndexWriter } from "./index_writer.ts";
-import { Preparer } from "./preparer.ts";
-import type { WriteBlock } from "./write_block.ts";
+import { Preparer } from "./_preparer.ts";
+import type { WriteBlock } from "./_write_block.ts";
 
 /** Parts of an {@linkcode ActiveSegment}. */
 export interface ActiveSegmentOptions {

@@ -9,13 +9,13 @@ import { BackpressureError } from "../backpressure_error.ts";
 import { roundUp } from "../layout.ts";
 import { PoisonedError } from "../poisoned_error.ts";
 import type { ActiveSegment } from "./active_segment.ts";
-import { GroupCommit } from "./group_commit.ts";
-import { HotTail } from "./hot_tail.ts";
+import { GroupCommit } from "./_group_commit.ts";
+import { HotTail } from "./_hot_tail.ts";
 import { InPlacePolicy, type InPlaceStorage } from "./in_place.ts";
 import type { FlatPayloads } from "./payload_batch.ts";
 import type { AppendOptions, ExpectOptions } from "./prepared_message.ts";
-import { WriteMemory, type WriteMemoryOptions } from "./write_memory.ts";
-import type { WriteBlock } from "./write_block.ts";
+import { WriteMemory, type WriteMemoryOptions } from "./_write_memory.ts";
+import type { WriteBlock } from "./_write_block.ts";
 
 /** Flushes check the files' names once in this time, in microseconds. */
 const NAMES_MICROS = 1_000_000;

@@ -5,7 +5,7 @@ import {
   MAX_PAYLOAD_BYTES,
 } from "../../codec/mod.ts";
 import { checkAttached, checkPayload } from "./prepared_message.ts";
-import type { WriteBlock } from "./write_block.ts";
+import type { WriteBlock } from "./_write_block.ts";
 
 /** Payloads that lie back to back in one buffer: the cheapest form of a batch. */
 export interface FlatPayloads {

@@ -1,4 +1,4 @@
-/** What happens to a log that the program does not close: lib/log/open_logs.ts. */
+/** What happens to a log that the program does not close: lib/log/_open_logs.ts. */
 import { assert, assertEquals } from "@std/assert";
 import { Log } from "@basalt/io";
 import { ALL } from "../../permissions.ts";

@@ -1,0 +1,50 @@
+import type { Task } from "../base/mod.ts";
+import { copyRange, type TaskFile } from "../storage/mod.ts";
+import type { LogPlace } from "./meta.ts";
+import { join, segmentName, TEMPORARY_SUFFIX } from "./names.ts";
+import { nameFile, prepareFile } from "./_temporary_file.ts";
+
+/**
+ * Copies the bytes `[from, to)` of a `.log` durably to `<segment>.<from>.<n>.cut`, before they are
+ * cut.
+ *
+ * It overwrites no file, and removes an incomplete copy.
+ *
+ * @returns The path of the copy.
+ */
+export function* keepCut(
+  place: LogPlace,
+  firstOffset: number,
+  log: TaskFile,
+  from: number,
+  to: number,
+): Task<string> {
+  const { storage, dir, pool } = place;
+  const path = yield* freeCutPath(place, firstOffset, from);
+  yield* prepareFile(
+    storage,
+    path,
+    (copy) => copyRange(log, copy, pool, from, to),
+  );
+  // Only a complete copy gets the name.
+  yield* nameFile(storage, path);
+  yield* storage.syncDirectory(dir);
+  return path;
+}
+
+/**
+ * Returns a free path for a part of a segment that is removed: bytes of its `.log` from a position,
+ * or its `.index`.
+ */
+export function* freeCutPath(
+  { storage, dir }: LogPlace,
+  firstOffset: number,
+  what: number | "index",
+): Task<string> {
+  const taken = new Set((yield* storage.list(dir)).map((each) => each.name));
+  for (let n = 0;; n++) {
+    const name = `${segmentName(firstOffset)}.${what}.${n}.cut`;
+    if (taken.has(name) || taken.has(name + TEMPORARY_SUFFIX)) continue;
+    return join(dir, name);
+  }
+}

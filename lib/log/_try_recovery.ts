@@ -1,0 +1,73 @@
+import type { Task } from "../base/mod.ts";
+import {
+  CorruptSegmentError,
+  recoverSegment,
+  type RecoveryReport,
+  type SegmentState,
+} from "../segment/mod.ts";
+import { OverlayStorage } from "../storage/mod.ts";
+import { type ListedSegment, openPair } from "./directory.ts";
+import type { LogPlace } from "./meta.ts";
+import { isCutPath, segmentPath } from "./names.ts";
+import type { OwnerRecord } from "./owner_file.ts";
+import { closeSegment, sizeAt } from "./_segment_files.ts";
+
+/** Returns a place where all changes are kept in memory. */
+export function inMemory(place: LogPlace): LogPlace {
+  return {
+    ...place,
+    storage: new OverlayStorage(place.storage, isCutPath),
+  };
+}
+
+/** Returns the durable offset that an owner file vouches for. */
+export function vouchedOffset(
+  owner: OwnerRecord | "invalid" | undefined,
+): number {
+  return typeof owner === "object" ? owner.durableOffset : 0;
+}
+
+/**
+ * Recovers the last segment of a log that was not closed, with all changes kept in memory: what the
+ * next writer will do.
+ *
+ * @throws {CorruptSegmentError} If recovery refuses the segment.
+ */
+export function* tryRecovery(
+  place: LogPlace,
+  { firstOffset }: Pick<ListedSegment, "firstOffset">,
+  durableOffset: number,
+): Task<{ state: SegmentState; report: RecoveryReport }> {
+  const memory = inMemory(place);
+  const { storage, dir } = memory;
+  const segment = { firstOffset, log: false, index: false };
+  for (const kind of ["log", "index"] as const) {
+    const path = segmentPath(dir, firstOffset, kind);
+    segment[kind] = (yield* sizeAt(storage, path)) !== undefined;
+  }
+  const files = yield* openPair(memory, segment);
+  try {
+    return yield* recoverSegment({
+      ...files,
+      durableOffset,
+      *begin(): Task<void> {},
+      *keep(): Task<void> {},
+    });
+  } finally {
+    yield* closeSegment(files);
+  }
+}
+
+/** Returns what {@linkcode tryRecovery} reports; `undefined` if recovery refuses the segment. */
+export function* recoveryOf(
+  place: LogPlace,
+  segment: Pick<ListedSegment, "firstOffset">,
+  durableOffset: number,
+): Task<RecoveryReport | undefined> {
+  try {
+    return (yield* tryRecovery(place, segment, durableOffset)).report;
+  } catch (error) {
+    if (error instanceof CorruptSegmentError) return undefined;
+    throw error;
+  }
+}
