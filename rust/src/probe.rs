@@ -326,6 +326,13 @@ pub fn lock(fd: RawFd, exclusive: bool) -> Result<(), Errno> {
     Ok(())
 }
 
+/// Gives back what [`lock`] took.
+pub fn unlock(fd: RawFd) {
+    let _ = ofd_lock(fd, F_OFD_SETLK, libc::F_UNLCK);
+    // SAFETY: the call touches no memory.
+    let _ = unsafe { libc::flock(fd, libc::LOCK_UN) };
+}
+
 /// Returns whether an exclusive lock is held on the file, without taking one.
 ///
 /// The kernel cannot be asked about a `flock(2)`. So its holder also takes a shared open file

@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
 
 use super::entry::{DSYNC, SYNC};
 use crate::handles::HandleTable;
@@ -21,6 +21,8 @@ pub struct File {
     pub alignment: Option<Alignment>,
     /// Flags of operations that the system has refused for this file.
     pub refused_flags: AtomicU32,
+    /// Whether it has taken the lock of the open file.
+    locked: AtomicBool,
 }
 
 /// Alignment of a direct file's transfers, in bytes.
@@ -52,12 +54,33 @@ impl File {
             fd,
             alignment,
             refused_flags: AtomicU32::new(refused_flags),
+            locked: AtomicBool::new(false),
         })
+    }
+
+    /// Takes the lock of the open file without waiting: see [`probe::lock`].
+    pub fn lock(&self, exclusive: bool) -> Result<(), Errno> {
+        probe::lock(self.descriptor(), exclusive)?;
+        // Relaxed: dropping the last reference comes after this.
+        self.locked.store(true, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Returns the descriptor, which is valid as long as this is borrowed.
     pub fn descriptor(&self) -> RawFd {
         self.fd.as_raw_fd()
+    }
+}
+
+impl Drop for File {
+    /// Gives the lock back before the descriptor is closed: a ring may refer to the open file for
+    /// some time after its last completion, until its thread enters the kernel again.
+    ///
+    /// In a forked child the open file is the parent's.
+    fn drop(&mut self) {
+        if *self.locked.get_mut() && !process::forked() {
+            probe::unlock(self.descriptor());
+        }
     }
 }
 

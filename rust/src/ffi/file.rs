@@ -89,7 +89,7 @@ exports! {
     /// Takes the file's lock, exclusive (1) or shared (0), without waiting; returns `-EWOULDBLOCK`
     /// while another open file has it.
     safe fn basalt_file_lock(file: u32, exclusive: u32) {
-        Ok(probe::lock(files::get(file)?.descriptor(), exclusive != 0)?)
+        Ok(files::get(file)?.lock(exclusive != 0)?)
     }
 
     /// Returns 1 if an exclusive lock is held on the file, else 0; takes no lock.

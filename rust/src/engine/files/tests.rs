@@ -207,3 +207,25 @@ fn end_of_a_thread_closes_its_files_only() {
     assert!(get(kept).is_ok());
     close(kept).unwrap();
 }
+
+#[test]
+fn a_lock_ends_with_its_file_while_something_else_refers_to_the_open_file() {
+    let (handle, file) = temporary(0);
+    file.lock(true).unwrap();
+    // A duplicate refers to the same open file, as a ring does for a while.
+    let duplicate = file.fd.try_clone().unwrap();
+    let path = format!("/proc/self/fd/{}", duplicate.as_raw_fd());
+    let other = std::fs::File::open(path).unwrap();
+    let takes = || probe::lock(other.as_raw_fd(), true);
+    assert_eq!(takes(), Err(Errno(libc::EWOULDBLOCK)));
+    assert_eq!(probe::is_locked(other.as_raw_fd()), Ok(true));
+    close(handle).unwrap();
+    assert_eq!(
+        takes(),
+        Err(Errno(libc::EWOULDBLOCK)),
+        "an operation has it"
+    );
+    drop(file);
+    assert_eq!(probe::is_locked(other.as_raw_fd()), Ok(false));
+    takes().unwrap();
+}
