@@ -32,11 +32,14 @@ export interface IndexCheckOptions {
  * Checks an `.index` against the batches of its log, in their order: every entry must name one of
  * them, and entries must ascend. Any density is right.
  *
+ * A writer that rolls cuts the room after its last entry: what is cut during a check is no entry.
+ *
  * Bytes between two compared batches are damaged: entries that name them are not judged.
  */
 export class IndexCheck implements Disposable {
   readonly #index: TaskFile;
-  readonly #count: number;
+  /** Entries of the file, fewer if its writer cuts it meanwhile. */
+  #count: number;
   readonly #isOpen: boolean;
   readonly #buffer: PooledBuffer;
   #position = -1;
@@ -128,8 +131,9 @@ export class IndexCheck implements Disposable {
     }
   }
 
-  /** Adds the next entry to the last run, or begins one. */
+  /** Adds the next entry to the last run, or begins one, unless the file was cut meanwhile. */
   #report(wrong: WrongEntries[]): void {
+    if (this.#next >= this.#count) return;
     const last = wrong.at(-1);
     if (last !== undefined && last.first + last.count === this.#next) {
       last.count++;
@@ -157,6 +161,10 @@ export class IndexCheck implements Disposable {
       this.#position = -1;
       this.#valid = yield* this.#index.read(this.#buffer, start);
       this.#position = start;
+      if (this.#valid < this.#buffer.length) {
+        const end = Math.floor((start + this.#valid) / INDEX_ENTRY_BYTES);
+        this.#count = Math.min(this.#count, end);
+      }
     }
     const start = at - this.#position;
     if (start < 0 || start + INDEX_ENTRY_BYTES > this.#valid) return undefined;

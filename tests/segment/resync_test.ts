@@ -179,8 +179,10 @@ function* check(
   made: Made,
   bound: number,
   isOpen: boolean,
+  cutTo?: number,
 ): Task<WrongEntries[]> {
   using check = yield* IndexCheck.open(files.index, pool, { isOpen });
+  if (cutTo !== undefined) yield* files.index.truncate(cutTo);
   const resync = new Resync({
     log: files.log,
     pool,
@@ -284,4 +286,16 @@ Deno.test("IndexCheck handles runs, padding, damaged bytes and entries after the
     assertEquals(wrong, [{ first: 50, count: 10 }]);
   });
   assert(index.length === 60 * 24);
+});
+
+Deno.test("IndexCheck takes room that the writer cuts during the check for no entries", async () => {
+  const made = makeSingles(0, Array.from({ length: 60 }, () => 1000));
+  const entries = made.index();
+  const room = concat([entries.slice(0, 48), zeros(4096 - 48)]);
+  for (const { name, run } of ways) {
+    await place({ log: made.log, index: room }, async (placed) => {
+      const wrong = await run(check(placed, made, made.log.length, true, 48));
+      assertEquals(wrong, [], name);
+    });
+  }
 });
