@@ -372,8 +372,9 @@ export class ForeignSegments implements SegmentSource {
 
   /** Returns the offset at which the next writer will continue. */
   *#recoveredEnd(durableOffset: number): Task<number> {
-    const last = this.#found.segments.at(-1)!;
-    const { state } = yield* tryRecovery(this.#place, last, durableOffset);
+    const { firstOffset } = this.#found.segments.at(-1)!;
+    const recovering = tryRecovery(this.#place, firstOffset, durableOffset);
+    const { state } = yield* recovering;
     return state.nextOffset;
   }
 

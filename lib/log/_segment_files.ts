@@ -19,16 +19,14 @@ export function* readSegment<T>(
   firstOffset: number,
   read: (files: SegmentFiles) => Task<T>,
 ): Task<T> {
+  const { pool } = place;
   const log = yield* openSegmentLog(place, firstOffset);
-  try {
-    return yield* readIndex(
-      place,
-      firstOffset,
-      (index) => read({ log, index, firstOffset, pool: place.pool }),
-    );
-  } finally {
-    yield* log.close();
-  }
+  const reading = readIndex(
+    place,
+    firstOffset,
+    (index) => read({ log, index, firstOffset, pool }),
+  );
+  return yield* closing(log, reading);
 }
 
 /** Opens the `.log` of a segment for reading. */
@@ -52,10 +50,15 @@ export function* readIndex<T>(
   const options = { write: true, create: true };
   const index = (yield* openIfThere(storage, path)) ??
     (yield* new OverlayStorage(storage, () => false).open(path, options));
+  return yield* closing(index, read(index));
+}
+
+/** Runs a task that uses an open file, and closes the file. */
+export function* closing<T>(file: TaskFile, task: Task<T>): Task<T> {
   try {
-    return yield* read(index);
+    return yield* task;
   } finally {
-    yield* index.close();
+    yield* file.close();
   }
 }
 
@@ -90,12 +93,7 @@ export function* readIfThere<T>(
   read: (file: TaskFile) => Task<T>,
 ): Task<T | undefined> {
   const file = yield* openIfThere(storage, path);
-  if (file === undefined) return undefined;
-  try {
-    return yield* read(file);
-  } finally {
-    yield* file.close();
-  }
+  return file && (yield* closing(file, read(file)));
 }
 
 /** Returns the size of the file at a path in bytes; `undefined` if it does not exist. */

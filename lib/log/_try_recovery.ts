@@ -6,7 +6,7 @@ import {
   type SegmentState,
 } from "../segment/mod.ts";
 import { OverlayStorage } from "../storage/mod.ts";
-import { type ListedSegment, openPair } from "./directory.ts";
+import { openPair } from "./directory.ts";
 import type { LogPlace } from "./meta.ts";
 import { isCutPath, segmentPath } from "./names.ts";
 import type { OwnerRecord } from "./owner_file.ts";
@@ -14,10 +14,7 @@ import { closeSegment, sizeAt } from "./_segment_files.ts";
 
 /** Returns a place where all changes are kept in memory. */
 export function inMemory(place: LogPlace): LogPlace {
-  return {
-    ...place,
-    storage: new OverlayStorage(place.storage, isCutPath),
-  };
+  return { ...place, storage: new OverlayStorage(place.storage, isCutPath) };
 }
 
 /** Returns the durable offset that an owner file vouches for. */
@@ -35,7 +32,7 @@ export function vouchedOffset(
  */
 export function* tryRecovery(
   place: LogPlace,
-  { firstOffset }: Pick<ListedSegment, "firstOffset">,
+  firstOffset: number,
   durableOffset: number,
 ): Task<{ state: SegmentState; report: RecoveryReport }> {
   const memory = inMemory(place);
@@ -61,11 +58,11 @@ export function* tryRecovery(
 /** Returns what {@linkcode tryRecovery} reports; `undefined` if recovery refuses the segment. */
 export function* recoveryOf(
   place: LogPlace,
-  segment: Pick<ListedSegment, "firstOffset">,
+  firstOffset: number,
   durableOffset: number,
 ): Task<RecoveryReport | undefined> {
   try {
-    return (yield* tryRecovery(place, segment, durableOffset)).report;
+    return (yield* tryRecovery(place, firstOffset, durableOffset)).report;
   } catch (error) {
     if (error instanceof CorruptSegmentError) return undefined;
     throw error;

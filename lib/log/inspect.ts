@@ -2,27 +2,22 @@ import { drive, driveSync, type Task } from "../base/mod.ts";
 import type { BufferPool } from "../pool/mod.ts";
 import {
   type BatchPlace,
-  CorruptSegmentError,
   IndexLookup,
   MessageBatch,
   RESTART_BYTES,
+  type ScanStop,
   type SegmentFiles,
   SegmentScan,
 } from "../segment/mod.ts";
 import { LockedError, type TaskFile } from "../storage/mod.ts";
-import { classifySegments } from "./_classify.ts";
-import {
-  filesOf,
-  listDirectory,
-  type ListedSegment,
-  refuseNoLog,
-} from "./directory.ts";
+import { readContents } from "./_contents.ts";
+import { filesOf, type ListedSegment } from "./directory.ts";
 import { type LogReaderOptions, placeOf } from "./log_options.ts";
 import { timestampAt } from "./_log_scan.ts";
-import { type LogPlace, readMeta } from "./meta.ts";
-import { segmentPath } from "./names.ts";
+import type { LogPlace } from "./meta.ts";
+import { type SegmentFileKind, segmentPath } from "./names.ts";
 import { closeOpened, type OpeningReport, openLog } from "./opening.ts";
-import { lockOwnerOf, type OwnerRecord, readOwnerFile } from "./owner_file.ts";
+import { lockOwnerOf, type OwnerRecord } from "./owner_file.ts";
 import { readSegment, sizeAt, unlessGone } from "./_segment_files.ts";
 import { inMemory } from "./_try_recovery.ts";
 
@@ -143,32 +138,20 @@ export function inspectLogSync(
 
 function* inspecting(place: LogPlace): Task<LogInspection> {
   const { storage, dir } = place;
-  let locked = storage.isLocked(dir);
-  const listing = yield* listDirectory(storage, dir);
-  refuseNoLog(dir, listing);
-  const { hasMeta, hasOwner, temporary, cut, odd, foreign } = listing;
-  const meta = hasMeta
-    ? yield* unlessRefused(readMeta(place), undefined)
-    : undefined;
-  const readOwner = () =>
-    unlessRefused(readOwnerFile(place), "invalid" as const);
-  let owner = hasOwner ? yield* readOwner() : undefined;
+  const contents = yield* readContents(place);
+  const { isLocked: locked, listing, meta } = contents;
+  const { hasOwner, temporary, cut, odd, foreign } = listing;
+  const owner = contents.owner ?? (hasOwner ? "invalid" : undefined);
   const tried = inMemory(place);
-  let opening = locked ? undefined : yield* forecast(tried);
-  if (opening?.possible === false && storage.isLocked(dir)) {
-    // A writer came during the forecast.
-    locked = true;
-    owner = yield* readOwner();
-    opening = undefined;
-  }
-  opening ??= {
-    possible: false,
-    error: new LockedError(dir, lockOwnerOf(owner)),
-  };
+  const opening: OpeningForecast = locked
+    ? { possible: false, error: new LockedError(dir, lockOwnerOf(owner)) }
+    : yield* forecast(tried);
+  const isNewlyLocked = !locked && !opening.possible && storage.isLocked(dir);
+  // A writer came during the forecast.
+  if (isNewlyLocked) return yield* inspecting(place);
   // Inspect the segments as opening would leave them: remains of a crash are not data.
   const view = opening.possible ? tried : place;
-  const firstOffset = meta?.firstOffset;
-  const { start, kept, below } = classifySegments(dir, listing, firstOffset);
+  const { start, kept, below } = contents.segments;
   const segments: SegmentInspection[] = [];
   for (const segment of kept) {
     segments.push(yield* inspectSegment(place, view, segment, odd.length > 0));
@@ -198,18 +181,6 @@ function* inspecting(place: LogPlace): Task<LogInspection> {
   };
 }
 
-/** Returns what a file says; `instead` if the file is refused, which the forecast reports. */
-function* unlessRefused<T, U>(reading: Task<T>, instead: U): Task<T | U> {
-  try {
-    return yield* reading;
-  } catch (error) {
-    const isRefused = error instanceof CorruptSegmentError ||
-      error instanceof Deno.errors.NotSupported;
-    if (isRefused) return instead;
-    throw error;
-  }
-}
-
 /** Opens the log; `place` keeps changes in memory. */
 function* forecast(place: LogPlace): Task<OpeningForecast> {
   try {
@@ -225,15 +196,16 @@ function* forecast(place: LogPlace): Task<OpeningForecast> {
 function* inspectSegment(
   { storage, dir }: LogPlace,
   view: LogPlace,
-  { firstOffset, log, index }: ListedSegment,
+  segment: ListedSegment,
   isOdd: boolean,
 ): Task<SegmentInspection> {
-  const logBytes = log
-    ? yield* sizeAt(storage, segmentPath(dir, firstOffset, "log"))
-    : undefined;
-  const indexBytes = index
-    ? yield* sizeAt(storage, segmentPath(dir, firstOffset, "index"))
-    : undefined;
+  const { firstOffset } = segment;
+  const sizeOf = function* (kind: SegmentFileKind): Task<number | undefined> {
+    if (!segment[kind]) return undefined;
+    return yield* sizeAt(storage, segmentPath(dir, firstOffset, kind));
+  };
+  const logBytes = yield* sizeOf("log");
+  const indexBytes = yield* sizeOf("index");
   // Something that is not a regular file must not be opened.
   const found = isOdd
     ? undefined
@@ -258,9 +230,7 @@ type SegmentData = Pick<
 /**
  * Returns how far the data of a segment reach, from a scan that starts at the last indexed batch.
  */
-export function* dataOf(
-  segment: SegmentFiles,
-): Task<SegmentData> {
+export function* dataOf(segment: SegmentFiles): Task<SegmentData> {
   const { log, firstOffset, pool } = segment;
   using lookup = yield* IndexLookup.open(segment);
   const last = (yield* lookup.entry(lookup.count - 1)) ??
@@ -284,15 +254,15 @@ function* scanFrom(
 ): Task<Omit<SegmentData, "firstTimestamp">> {
   const options = { firstBytes: RESTART_BYTES, readAheadBytes: 0 };
   const scan = new SegmentScan(log, pool, start, options);
-  let lastTimestamp: number | undefined;
   try {
-    for (;;) {
-      const next = yield* scan.next(bound);
-      if (!(next instanceof MessageBatch)) break;
-      lastTimestamp = scan.lastTimestamp;
+    let next: MessageBatch | ScanStop;
+    while ((next = yield* scan.next(bound)) instanceof MessageBatch) {
       next.drop();
     }
     const { offset: nextOffset, position: dataBytes } = scan;
+    const lastTimestamp = dataBytes > start.position
+      ? scan.lastTimestamp
+      : undefined;
     return { nextOffset, dataBytes, lastTimestamp };
   } finally {
     yield* scan.close();

@@ -4,6 +4,7 @@ import {
   emptyState,
   IndexWriter,
   readSealedEnd,
+  type RebuiltIndex,
   recoverSegment,
   type RecoveryReport,
   type SealedEnd,
@@ -26,7 +27,6 @@ import {
 } from "./directory.ts";
 import { refuseForeignLog } from "./_foreign_log.ts";
 import { refuseMoved } from "./_locks.ts";
-import { keepCut } from "./_keep_cut.ts";
 import {
   type LogMeta,
   type LogPlace,
@@ -37,6 +37,7 @@ import {
   prepareMeta,
   readMeta,
 } from "./meta.ts";
+import { keepCut, replaceIndex } from "./_mend_segment.ts";
 import { join, segmentPath } from "./names.ts";
 import {
   type OwnerFile,
@@ -44,7 +45,6 @@ import {
   prepareOwnerFile,
   readOwnerFile,
 } from "./owner_file.ts";
-import { type RebuiltIndex, replaceIndex } from "./_replace_index.ts";
 import { closeSegment, readSegment } from "./_segment_files.ts";
 import { tryRecovery, vouchedOffset } from "./_try_recovery.ts";
 
@@ -368,7 +368,7 @@ class Opening {
     if (!last.log || !last.index) {
       // A file must be made before recovery looks: it tries in memory first whether it would
       // refuse.
-      yield* tryRecovery(place, last, this.#vouched);
+      yield* tryRecovery(place, firstOffset, this.#vouched);
     }
     this.#refuseMoved();
     const files = this.#files = yield* openPair(place, last);
@@ -402,8 +402,8 @@ class Opening {
     this.#report.recovered.push({
       path: segmentPath(this.#place.dir, firstOffset, "log"),
       trustedPosition: 0,
-      scannedBytes: rebuilt.byteLength,
-      end: rebuilt.byteLength,
+      scannedBytes: rebuilt.end,
+      end: rebuilt.end,
       cutBytes: 0,
       isKept: false,
       rebuiltEntries: rebuilt.entries,

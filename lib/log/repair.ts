@@ -1,6 +1,5 @@
 import { drive, driveSync, type Task } from "../base/mod.ts";
 import {
-  CorruptSegmentError,
   IndexCheck,
   isZero,
   MessageBatch,
@@ -10,31 +9,23 @@ import {
 } from "../segment/mod.ts";
 import { LockedError } from "../storage/mod.ts";
 import { type ClassifiedSegment, classifySegments } from "./_classify.ts";
+import { type LogContents, readContents } from "./_contents.ts";
 import {
   filesOf,
-  listDirectory,
   type ListedSegment,
-  type Listing,
   metaPath,
   openPair,
   ownerPath,
-  refuseNoLog,
   refuseOddNames,
   removeFiles,
 } from "./directory.ts";
-import { freeCutPath, keepCut } from "./_keep_cut.ts";
 import { type LogReaderOptions, placeOf } from "./log_options.ts";
-import {
-  createMeta,
-  type LogPlace,
-  makeIdentity,
-  type MetaRecord,
-  readMeta,
-} from "./meta.ts";
+import { createMeta, type LogPlace, makeIdentity } from "./meta.ts";
+import { freeCutPath, keepCut, replaceIndex } from "./_mend_segment.ts";
 import { segmentPath } from "./names.ts";
 import { refuseMoved } from "./_locks.ts";
 import { closeOpened, type OpenedLog, openLog } from "./opening.ts";
-import { type OwnerRecord, readOwner, readOwnerFile } from "./owner_file.ts";
+import { type OwnerRecord, readOwner } from "./owner_file.ts";
 import {
   RepairChoiceError,
   type RepairKeep,
@@ -42,7 +33,6 @@ import {
   type RepairPlan,
   type RepairStep,
 } from "./repair_plan.ts";
-import { replaceIndex } from "./_replace_index.ts";
 import { closeSegment, readSegment } from "./_segment_files.ts";
 import { inMemory, recoveryOf, vouchedOffset } from "./_try_recovery.ts";
 
@@ -255,16 +245,19 @@ class Repair {
   /** Repairs everything. */
   *run(): Task<RepairPlan> {
     const { storage, dir } = this.#place;
-    const listing = yield* listDirectory(storage, dir);
-    refuseNoLog(dir, listing);
+    const contents = yield* readContents(this.#place);
+    const { listing, metaError, ownerError } = contents;
     refuseOddNames(dir, listing);
-    this.#owner = yield* readOwnerFile(this.#place);
-    const start = yield* this.#meta(listing);
+    this.#owner = contents.owner;
+    // The owner file of another log is refused by opening.
+    if (contents.owner === undefined && ownerError) throw ownerError;
+    if (metaError instanceof Deno.errors.NotSupported) throw metaError;
+    const start = yield* this.#start(contents);
     const { kept } = classifySegments(dir, listing, start);
     const run = this.#keep === "newest" ? yield* this.#newest(kept) : kept;
     const left = yield* this.#segments(run);
     const isLog = listing.hasMeta || listing.hasOwner;
-    if (left === 0 && isLog) yield* this.#startAgain(start);
+    if (left === 0 && isLog) yield* this.#createSegment(start);
     if (this.#isEndChanged && listing.hasOwner) {
       yield* removeFiles(storage, [ownerPath(dir)]);
       yield* storage.syncDirectory(dir);
@@ -285,9 +278,8 @@ class Repair {
     const steps = this.#steps;
     let [lostMessages, lostBytes] = [0, 0];
     for (const each of steps) {
-      const isLoss = each.action === "setAside" ||
-        each.action === "cut" && each.kept !== undefined;
-      if (!isLoss) continue;
+      // Prepared space is no loss.
+      if (!("kept" in each) || each.kept === undefined) continue;
       lostMessages += each.messages;
       lostBytes += each.byteLength;
     }
@@ -308,21 +300,15 @@ class Repair {
    * Replaces a `meta` that is damaged or whose first offset is below the oldest segment; returns
    * where the log starts.
    */
-  *#meta(listing: Listing): Task<number> {
-    const { storage, dir } = this.#place;
-    let meta: MetaRecord | undefined;
-    let isDamaged = false;
-    try {
-      meta = yield* readMeta(this.#place);
-    } catch (error) {
-      if (!(error instanceof CorruptSegmentError)) throw error;
-      isDamaged = true;
-    }
-    const { start, kept } = classifySegments(dir, listing, meta?.firstOffset);
+  *#start({ meta, metaError, segments }: LogContents): Task<number> {
+    const { start, kept } = segments;
     const oldest = kept.find((each) => each.log)?.firstOffset ?? start;
     const owner = typeof this.#owner === "object" ? this.#owner : undefined;
-    this.#identity = meta?.identity ?? owner?.identity ?? makeIdentity(storage);
-    if (!isDamaged && (meta === undefined || oldest <= start)) return start;
+    this.#identity = meta?.identity ?? owner?.identity ??
+      makeIdentity(this.#place.storage);
+    const isRight = metaError === undefined &&
+      (meta === undefined || oldest <= start);
+    if (isRight) return start;
     return yield* this.#replaceMeta(Math.max(oldest, start));
   }
 
@@ -367,7 +353,7 @@ class Repair {
   }
 
   /** Creates an empty segment for a log that has none. Opening makes its names durable. */
-  *#startAgain(firstOffset: number): Task<void> {
+  *#createSegment(firstOffset: number): Task<void> {
     const { dir } = this.#place;
     const segment = { firstOffset, log: false, index: false };
     yield* closeSegment(yield* openPair(this.#place, segment));
@@ -418,10 +404,9 @@ class Repair {
     if (isLast || stop !== undefined) this.#isEndChanged = true;
     if (stop !== undefined) yield* this.#cut(segment, stop, found);
     if (stop !== undefined || found.isIndexWrong) {
-      const isThere = segment.index;
       yield* replaceIndex(this.#place, firstOffset);
       yield* storage.syncDirectory(dir);
-      if (isThere && found.isIndexWrong) {
+      if (segment.index && found.isIndexWrong) {
         this.#steps.push({ action: "rebuildIndex", path });
       }
     }
@@ -430,33 +415,41 @@ class Repair {
   }
 
   /** Whether opening recovers the last segment. */
-  *#isRecoverable(segment: ListedSegment): Task<boolean> {
+  *#isRecoverable({ firstOffset }: ListedSegment): Task<boolean> {
     if (this.#owner === undefined || this.#isEndChanged) return false;
     const durableOffset = vouchedOffset(this.#owner);
-    const report = yield* recoveryOf(this.#place, segment, durableOffset);
+    const report = yield* recoveryOf(this.#place, firstOffset, durableOffset);
     if (report !== undefined) this.#place.onRead(report.scannedBytes);
     return report !== undefined;
   }
 
   /** Cuts a segment at its first bad batch, and keeps the bytes, unless they are prepared zeros. */
   *#cut(
-    { firstOffset, index }: ListedSegment,
-    { position }: ScanStop,
-    { bytes, messages, isRoom }: Scanned,
+    segment: ListedSegment,
+    { reason, position }: ScanStop,
+    { bytes, messages }: Scanned,
   ): Task<void> {
     const place = this.#place;
-    const kept = isRoom ? undefined : yield* readSegment(
-      place,
-      firstOffset,
-      ({ log }) => keepCut(place, firstOffset, log, position, bytes),
-    );
-    // The index first, because it must not describe bytes that the log has lost
-    // (docs/format.md#index-cut-first).
-    if (index) {
-      yield* this.#truncate(segmentPath(place.dir, firstOffset, "index"), 0);
+    const files = yield* openPair(place, segment);
+    const { log, index, firstOffset, pool } = files;
+    let kept: string | undefined;
+    try {
+      // Prepared space is no loss.
+      const isRoom = reason === "zeros" && messages === 0 &&
+        (yield* isZero(log, pool, position, bytes));
+      if (!isRoom) {
+        kept = yield* keepCut(place, firstOffset, log, position, bytes);
+      }
+      // The index first, because it must not describe bytes that the log has lost
+      // (docs/format.md#index-cut-first).
+      yield* index.truncate(0);
+      yield* index.sync("full");
+      yield* log.truncate(position);
+      yield* log.sync("full");
+    } finally {
+      yield* closeSegment(files);
     }
-    const path = segmentPath(place.dir, firstOffset, "log");
-    yield* this.#truncate(path, position);
+    const { path } = log;
     const byteLength = bytes - position;
     this.#steps.push({
       action: "cut",
@@ -466,16 +459,6 @@ class Repair {
       messages,
       kept,
     });
-  }
-
-  *#truncate(path: string, byteLength: number): Task<void> {
-    const file = yield* this.#place.storage.open(path, { write: true });
-    try {
-      yield* file.truncate(byteLength);
-      yield* file.sync("full");
-    } finally {
-      yield* file.close();
-    }
   }
 
   /** Renames a segment's files, so that they leave the log. */
@@ -529,7 +512,6 @@ class Repair {
       messages: 0,
       bytes,
       isIndexWrong: !hasIndex,
-      isRoom: false,
     };
     using check = yield* IndexCheck.open(index, pool, { isOpen: false });
     const resync = new Resync({ log, pool, firstOffset, bound: bytes });
@@ -553,13 +535,9 @@ class Repair {
     } finally {
       yield* resync.close();
     }
-    const { stop } = found;
-    if (stop === undefined) {
+    if (found.stop === undefined) {
       const wrong = yield* check.rest(end);
       found.isIndexWrong ||= wrong.length > 0;
-    } else if (stop.reason === "zeros" && found.messages === 0) {
-      // Prepared space is no loss.
-      found.isRoom = yield* isZero(log, pool, stop.position, bytes);
     }
     return found;
   }
@@ -577,6 +555,4 @@ interface Scanned {
   bytes: number;
   /** Whether the index is missing or has an entry that names no batch before the bad one. */
   isIndexWrong: boolean;
-  /** Whether only prepared space follows the last batch. */
-  isRoom: boolean;
 }

@@ -2,7 +2,6 @@ import type { Task } from "../base/mod.ts";
 import {
   BatchIterator,
   type BatchSource,
-  CorruptSegmentError,
   describeStop,
   faultKindOf,
   isZero,
@@ -15,15 +14,13 @@ import {
   Selection,
 } from "../segment/mod.ts";
 import type { TaskFile } from "../storage/mod.ts";
-import { classifySegments } from "./_classify.ts";
-import { listDirectory, oddName, refuseNoLog } from "./directory.ts";
+import { readContents } from "./_contents.ts";
 import { type FoundFault, type LogFault, logFault } from "./fault.ts";
 import { type LogReaderOptions, placeOf } from "./log_options.ts";
-import { type LogPlace, readMeta } from "./meta.ts";
+import type { LogPlace } from "./meta.ts";
 import {
   cutFirstOffset,
   isCutPath,
-  join,
   parseSegmentName,
   segmentPath,
 } from "./names.ts";
@@ -203,42 +200,23 @@ class Salvage implements BatchSource {
   }
 
   *#findSegments(): Task<Part[]> {
-    const { storage, dir } = this.#place;
-    this.#hasWriter = storage.isLocked(dir);
-    const listing = yield* listDirectory(storage, dir);
-    refuseNoLog(dir, listing);
-    for (const odd of listing.odd) {
-      this.#report(join(dir, odd.name), {
-        kind: "name",
-        message: oddName(dir, odd).message,
-      });
-    }
-    const { start, kept, faults } = classifySegments(
-      dir,
-      listing,
-      listing.hasMeta ? yield* this.#firstOffset() : undefined,
-    );
-    this.#nextOffset = start;
+    const { dir } = this.#place;
+    const contents = yield* readContents(this.#place);
+    const { isLocked, listing, metaError, segments, faults } = contents;
+    if (metaError instanceof Deno.errors.NotSupported) throw metaError;
+    this.#hasWriter = isLocked;
+    this.#nextOffset = segments.start;
     for (const fault of faults) {
-      // A gap is reported when the segment after it is read.
-      if (fault.kind !== "gap") this.#report(fault.path, fault);
+      // A gap is reported when the segment after it is read. The owner file holds no messages.
+      const isOther = fault.kind === "gap" || fault.kind === "owner";
+      if (!isOther) this.#options.onSkipped?.(fault);
     }
-    return kept.filter((each) => each.log).map(({ firstOffset }, i, all) => ({
+    const logs = segments.kept.filter((each) => each.log);
+    return logs.map(({ firstOffset }, i) => ({
       path: segmentPath(dir, firstOffset, "log"),
       firstOffset,
-      isActive: listing.hasOwner && i === all.length - 1,
+      isActive: listing.hasOwner && i === logs.length - 1,
     }));
-  }
-
-  /** Returns the first offset in `meta`; reports a damaged one. */
-  *#firstOffset(): Task<number | undefined> {
-    try {
-      return (yield* readMeta(this.#place))?.firstOffset;
-    } catch (error) {
-      if (!(error instanceof CorruptSegmentError)) throw error;
-      this.#report(error.path, error);
-      return undefined;
-    }
   }
 
   /** Returns the messages of a batch that were not returned before; drops the others. */

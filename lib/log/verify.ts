@@ -1,7 +1,6 @@
 import { stream, streamSync, type Task } from "../base/mod.ts";
 import { INDEX_ENTRY_BYTES } from "../codec/mod.ts";
 import {
-  CorruptSegmentError,
   describeStop,
   faultKindOf,
   IndexCheck,
@@ -12,22 +11,13 @@ import {
   type WrongEntries,
 } from "../segment/mod.ts";
 import type { TaskFile } from "../storage/mod.ts";
-import { type ClassifiedSegments, classifySegments } from "./_classify.ts";
-import {
-  listDirectory,
-  type ListedSegment,
-  type Listing,
-  metaPath,
-  oddName,
-  ownerPath,
-  refuseNoLog,
-} from "./directory.ts";
+import type { ClassifiedSegments } from "./_classify.ts";
+import { readContents } from "./_contents.ts";
+import type { ListedSegment } from "./directory.ts";
 import { type FoundFault, type LogFault, logFault } from "./fault.ts";
 import { type LogReaderOptions, placeOf } from "./log_options.ts";
-import { type LogPlace, type MetaRecord, readMeta } from "./meta.ts";
+import type { LogPlace } from "./meta.ts";
 import { join, type SegmentFileKind, segmentPath } from "./names.ts";
-import { refuseOtherOwner } from "./opening.ts";
-import { type OwnerRecord, readOwnerFile } from "./owner_file.ts";
 import { readIfThere, readIndex, sizeAt } from "./_segment_files.ts";
 import { recoveryOf, vouchedOffset } from "./_try_recovery.ts";
 
@@ -142,26 +132,30 @@ class Verification {
   /** Verifies everything. */
   *run(): Task<void> {
     const { storage, dir } = this.#place;
-    const locked = storage.isLocked(dir);
-    const listing = yield* listDirectory(storage, dir);
-    refuseNoLog(dir, listing);
-    this.#names(listing);
-    // Read before the segments, so that what it vouches for was durable before they are read.
-    const { meta, owner } = yield* this.#records(listing);
-    this.#durableOffset = vouchedOffset(owner);
-    const found = classifySegments(dir, listing, meta?.firstOffset);
-    for (const segment of found.kept) {
+    const contents = yield* readContents(this.#place);
+    const { isLocked, listing, owner, ownerError, segments } = contents;
+    this.#ending = endingOf(isLocked, listing.hasOwner);
+    // It was read before the segments: what it vouches for was durable before they are read.
+    if (ownerError === undefined) this.#durableOffset = vouchedOffset(owner);
+    for (const name of listing.foreign) {
+      if (!/\.(log|index)$/.test(name)) continue;
+      this.#report(join(dir, name), {
+        kind: "name",
+        message:
+          "no segment: a log's files are named by an offset of 20 digits; an Iggy server fails at such a file",
+      });
+    }
+    for (const fault of contents.faults) this.#report(fault.path, fault);
+    for (const segment of segments.kept) {
       if (!segment.log) continue;
       const size = yield* sizeAt(storage, this.#path(segment, "log"));
       this.#progress.totalBytes += size ?? 0;
     }
-    this.#ending = endingOf(locked, listing.hasOwner);
-    yield* this.#segments(found);
+    yield* this.#segments(segments);
     this.#onProgress?.(this.#progress);
   }
 
-  *#segments({ start, kept, faults }: ClassifiedSegments): Task<void> {
-    for (const fault of faults) this.#report(fault.path, fault);
+  *#segments({ start, kept }: ClassifiedSegments): Task<void> {
     let expected: number | undefined = start;
     for (const [i, segment] of kept.entries()) {
       const isLast = i === kept.length - 1;
@@ -186,53 +180,6 @@ class Verification {
     });
   }
 
-  #names({ odd, foreign }: Listing): void {
-    const { dir } = this.#place;
-    const kind = "name";
-    for (const each of odd) {
-      const { message } = oddName(dir, each);
-      this.#report(join(dir, each.name), { kind, message });
-    }
-    const message =
-      "no segment: a log's files are named by an offset of 20 digits; an Iggy server fails at such a file";
-    for (const name of foreign) {
-      if (/\.(log|index)$/.test(name)) {
-        this.#report(join(dir, name), { kind, message });
-      }
-    }
-  }
-
-  /** Reads `meta` and the owner file, and reports their faults. */
-  *#records(
-    { hasMeta, hasOwner }: Listing,
-  ): Task<{ meta?: MetaRecord; owner?: OwnerRecord | "invalid" }> {
-    const { dir } = this.#place;
-    let meta: MetaRecord | undefined;
-    let owner: OwnerRecord | "invalid" | undefined;
-    try {
-      if (hasMeta) meta = yield* readMeta(this.#place);
-    } catch (error) {
-      this.#record("meta", metaPath(dir), error);
-    }
-    try {
-      if (hasOwner) owner = yield* readOwnerFile(this.#place);
-      refuseOtherOwner(dir, meta, owner);
-    } catch (error) {
-      owner = undefined;
-      this.#record("owner", ownerPath(dir), error);
-    }
-    return { ...meta && { meta }, ...owner && { owner } };
-  }
-
-  /** Reports a fault of `meta` or the owner file. */
-  #record(kind: "meta" | "owner", path: string, error: unknown): void {
-    const isFault = error instanceof CorruptSegmentError ||
-      error instanceof Deno.errors.NotSupported ||
-      error instanceof Deno.errors.InvalidData;
-    if (!isFault) throw error;
-    this.#report(path, { kind, message: error.message });
-  }
-
   /** Reports a segment that does not start where the one before it ends. */
   #follows(segment: ListedSegment, expected: number): void {
     const { firstOffset } = segment;
@@ -249,16 +196,17 @@ class Verification {
 
   /** Verifies a segment; returns the offset after its last message, if that is known. */
   #segment(segment: ListedSegment, isLast: boolean): Task<number | undefined> {
-    const place = this.#place;
+    const { storage } = this.#place;
     const { firstOffset } = segment;
     const pair = (log: TaskFile, index?: TaskFile) =>
       this.#pair(firstOffset, isLast, log, index);
     return readIfThere(
-      place.storage,
+      storage,
       this.#path(segment, "log"),
+      // What is not listed may be anything but a regular file, so it must not be opened.
       (log) =>
         segment.index
-          ? readIndex(place, firstOffset, (index) => pair(log, index))
+          ? readIndex(this.#place, firstOffset, (index) => pair(log, index))
           : pair(log),
     );
   }
@@ -269,15 +217,12 @@ class Verification {
     log: TaskFile,
     index: TaskFile | undefined,
   ): Task<number | undefined> {
-    const place = this.#place;
-    const { pool } = place;
+    const { pool } = this.#place;
     const isOpen = isLast && this.#ending !== "sealed";
-    const segment = { log, pool, firstOffset };
     // The log may grow meanwhile: verify only these bytes.
     let bound = yield* log.size();
-    using check = index &&
-      (yield* IndexCheck.open(index, pool, { isOpen }));
-    let resync = new Resync({ ...segment, bound });
+    using check = index && (yield* IndexCheck.open(index, pool, { isOpen }));
+    let resync = new Resync({ log, pool, firstOffset, bound });
     try {
       let stop: ScanStop | undefined;
       let nextOffset = firstOffset;
@@ -288,10 +233,8 @@ class Verification {
           using batch = next;
           if (stop !== undefined) this.#damage(log.path, stop, batch.position);
           stop = undefined;
-          if (check) {
-            const wrong = yield* check.compare(batch);
-            this.#entries(index!.path, firstOffset, wrong);
-          }
+          const wrong = check ? yield* check.compare(batch) : [];
+          this.#entries(firstOffset, wrong);
           this.#timestamps(log.path, batch);
           nextOffset = batch.nextOffset;
           end = batch.endPosition;
@@ -301,7 +244,7 @@ class Verification {
           // A writer came or went, so the bytes may have changed: read them again.
           yield* resync.close();
           bound = yield* log.size();
-          resync = new Resync({ ...segment, bound, start: next });
+          resync = new Resync({ log, pool, firstOffset, bound, start: next });
         } else if (isLast && this.#isNotYet(next)) return next.offset;
         else stop = next;
       }
@@ -311,13 +254,13 @@ class Verification {
           (yield* isZero(log, pool, stop.position, bound));
         if (!isRoom) {
           const isCut = isLeft &&
-            (yield* recoveryOf(place, segment, this.#durableOffset));
+            (yield* recoveryOf(this.#place, firstOffset, this.#durableOffset));
           this.#damage(log.path, stop, bound, isCut ? "; opening cuts it" : "");
           return undefined;
         }
       }
-      if (check && !(isLast && this.#ending === "written")) {
-        yield* this.#rest(firstOffset, index!, check, end, isLast);
+      if (index && check && !(isLast && this.#ending === "written")) {
+        yield* this.#rest(firstOffset, index, check, end, isLast);
       }
       return nextOffset;
     } finally {
@@ -338,12 +281,9 @@ class Verification {
     const before = this.#ending;
     // A batch that was incomplete while a writer was there is no fault after it has closed the log.
     if (before === "written") return false;
-    const { storage, dir } = this.#place;
-    const isLocked = storage.isLocked(dir);
-    const { hasOwner } = yield* listDirectory(storage, dir);
-    const owner = hasOwner ? yield* readOwnerFile(this.#place) : undefined;
+    const { isLocked, listing, owner } = yield* readContents(this.#place);
     this.#durableOffset = Math.max(this.#durableOffset, vouchedOffset(owner));
-    this.#ending = endingOf(isLocked, hasOwner);
+    this.#ending = endingOf(isLocked, listing.hasOwner);
     return this.#ending !== before;
   }
 
@@ -358,7 +298,7 @@ class Verification {
     const wrong = yield* check.rest(end);
     // A writer that came meanwhile may have added the entries.
     if (wrong.length > 0 && isLast && (yield* this.#looksDifferent())) return;
-    this.#entries(index.path, offset, wrong);
+    this.#entries(offset, wrong);
     if (isLast && this.#ending !== "sealed") return;
     const size = yield* index.size();
     const byteLength = size % INDEX_ENTRY_BYTES;
@@ -372,11 +312,8 @@ class Verification {
     });
   }
 
-  #entries(
-    path: string,
-    offset: number,
-    wrong: readonly WrongEntries[],
-  ): void {
+  #entries(offset: number, wrong: readonly WrongEntries[]): void {
+    const path = segmentPath(this.#place.dir, offset, "index");
     for (const { first, count } of wrong) {
       this.#report(path, {
         kind: "index",

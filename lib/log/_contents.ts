@@ -1,0 +1,92 @@
+import type { Task } from "../base/mod.ts";
+import { CorruptSegmentError } from "../segment/mod.ts";
+import { type ClassifiedSegments, classifySegments } from "./_classify.ts";
+import {
+  listDirectory,
+  type Listing,
+  metaPath,
+  oddName,
+  ownerPath,
+  refuseNoLog,
+} from "./directory.ts";
+import { type LogFault, logFault } from "./fault.ts";
+import { type LogPlace, type MetaRecord, readMeta } from "./meta.ts";
+import { join } from "./names.ts";
+import { refuseOtherOwner } from "./opening.ts";
+import { type OwnerRecord, readOwnerFile } from "./owner_file.ts";
+
+/** What a log's directory holds, for what reads a log that may be damaged. */
+export interface LogContents {
+  /** Whether a writer had the log open just before the directory was listed. */
+  isLocked: boolean;
+  /** The names. */
+  listing: Listing;
+  /** What `meta` says; `undefined` if there is none, or if it is refused. */
+  meta: MetaRecord | undefined;
+  /** Why `meta` is refused. */
+  metaError: Error | undefined;
+  /** What the owner file says; `undefined` if there is none, or if it is refused. */
+  owner: OwnerRecord | "invalid" | undefined;
+  /** Why the owner file is refused, or that it is the one of another log. */
+  ownerError: Error | undefined;
+  /** The segments by their meaning. */
+  segments: ClassifiedSegments;
+  /** What is wrong with odd names, `meta`, the owner file and unpaired files. */
+  faults: LogFault[];
+}
+
+/**
+ * Reads a log's directory, but no segment. What is wrong is a fault, not an error.
+ *
+ * @throws {Deno.errors.NotFound} If there is no log in the directory.
+ */
+export function* readContents(place: LogPlace): Task<LogContents> {
+  const { storage, dir } = place;
+  const isLocked = storage.isLocked(dir);
+  const listing = yield* listDirectory(storage, dir);
+  refuseNoLog(dir, listing);
+  const faults = listing.odd.map((each) => {
+    const { message } = oddName(dir, each);
+    return logFault(join(dir, each.name), { kind: "name", message });
+  });
+  let meta: MetaRecord | undefined;
+  let metaError: Error | undefined;
+  let owner: OwnerRecord | "invalid" | undefined;
+  let ownerError: Error | undefined;
+  try {
+    if (listing.hasMeta) meta = yield* readMeta(place);
+  } catch (error) {
+    metaError = refusal(error);
+    const { message } = metaError;
+    faults.push(logFault(metaPath(dir), { kind: "meta", message }));
+  }
+  try {
+    if (listing.hasOwner) owner = yield* readOwnerFile(place);
+    refuseOtherOwner(dir, meta, owner);
+  } catch (error) {
+    ownerError = refusal(error);
+    const { message } = ownerError;
+    faults.push(logFault(ownerPath(dir), { kind: "owner", message }));
+  }
+  const segments = classifySegments(dir, listing, meta?.firstOffset);
+  for (const each of segments.faults) faults.push(logFault(each.path, each));
+  return {
+    isLocked,
+    listing,
+    meta,
+    metaError,
+    owner,
+    ownerError,
+    segments,
+    faults,
+  };
+}
+
+/** Returns an error that refuses the bytes of a file; throws any other. */
+function refusal(error: unknown): Error {
+  const isRefusal = error instanceof CorruptSegmentError ||
+    error instanceof Deno.errors.NotSupported ||
+    error instanceof Deno.errors.InvalidData;
+  if (isRefusal) return error;
+  throw error;
+}
