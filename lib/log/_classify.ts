@@ -61,14 +61,12 @@ export function classifySegments(
   const isUnfinished = hasOwner || !hasMeta;
   const below: ListedSegment[] = [];
   const kept: ClassifiedSegment[] = [];
-  segments.forEach((each, i) => {
+  for (const [i, each] of segments.entries()) {
     const isBelow = i < holder || each.firstOffset < start && i !== holder;
+    const isLast = i === segments.length - 1;
     if (isBelow) below.push(each);
-    else {
-      const isLast = i === segments.length - 1;
-      kept.push({ ...each, class: classOf(each, isLast && isUnfinished) });
-    }
-  });
+    else kept.push({ ...each, class: classOf(each, isLast && isUnfinished) });
+  }
   const faults: CorruptSegmentError[] = [];
   const report = (
     kind: "missing" | "gap",
@@ -76,25 +74,22 @@ export function classifySegments(
     offset: number,
     found: string,
   ) => {
-    const where = { path, position: 0, offset };
-    faults.push(new CorruptSegmentError(found, { ...where, kind }));
+    const where = { path, position: 0, offset, kind };
+    faults.push(new CorruptSegmentError(found, where));
   };
-  const first = kept[0]?.firstOffset;
-  const firstPath = segmentPath(dir, first ?? start, "log");
-  if (first === undefined) {
-    if (hasMeta || hasOwner) {
-      report("missing", firstPath, start, "no segment of the log is there");
-    }
+  const first = kept[0]?.firstOffset ?? start;
+  const firstPath = segmentPath(dir, first, "log");
+  if (kept.length === 0 && (hasMeta || hasOwner)) {
+    report("missing", firstPath, start, "no segment of the log is there");
   } else if (first > start) {
     const found = `messages ${start} to ${first - 1} are missing before it`;
     report("gap", firstPath, start, found);
   }
   const readable: ListedSegment[] = [];
   for (const each of kept) {
-    const { firstOffset } = each;
     if (each.class === "lost") {
-      const path = segmentPath(dir, firstOffset, "index");
-      report("missing", path, firstOffset, "its '.log' is missing");
+      const path = segmentPath(dir, each.firstOffset, "index");
+      report("missing", path, each.firstOffset, "its '.log' is missing");
     } else if (each.class === "segment" && faults.length === 0) {
       readable.push(each);
     }

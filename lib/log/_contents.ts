@@ -1,5 +1,5 @@
 import type { Task } from "../base/mod.ts";
-import { CorruptSegmentError } from "../segment/mod.ts";
+import { CorruptSegmentError, type FaultKind } from "../segment/mod.ts";
 import { type ClassifiedSegments, classifySegments } from "./_classify.ts";
 import {
   listDirectory,
@@ -45,10 +45,18 @@ export function* readContents(place: LogPlace): Task<LogContents> {
   const isLocked = storage.isLocked(dir);
   const listing = yield* listDirectory(storage, dir);
   refuseNoLog(dir, listing);
-  const faults = listing.odd.map((each) => {
-    const { message } = oddName(dir, each);
-    return logFault(join(dir, each.name), { kind: "name", message });
-  });
+  const faults: LogFault[] = [];
+  const report = (kind: FaultKind, path: string, error: unknown): Error => {
+    const isRefusal = error instanceof CorruptSegmentError ||
+      error instanceof Deno.errors.NotSupported ||
+      error instanceof Deno.errors.InvalidData;
+    if (!isRefusal) throw error;
+    faults.push(logFault({ kind, path, message: error.message }));
+    return error;
+  };
+  for (const each of listing.odd) {
+    report("name", join(dir, each.name), oddName(dir, each));
+  }
   let meta: MetaRecord | undefined;
   let metaError: Error | undefined;
   let owner: OwnerRecord | "invalid" | undefined;
@@ -56,20 +64,16 @@ export function* readContents(place: LogPlace): Task<LogContents> {
   try {
     if (listing.hasMeta) meta = yield* readMeta(place);
   } catch (error) {
-    metaError = refusal(error);
-    const { message } = metaError;
-    faults.push(logFault(metaPath(dir), { kind: "meta", message }));
+    metaError = report("meta", metaPath(dir), error);
   }
   try {
     if (listing.hasOwner) owner = yield* readOwnerFile(place);
     refuseOtherOwner(dir, meta, owner);
   } catch (error) {
-    ownerError = refusal(error);
-    const { message } = ownerError;
-    faults.push(logFault(ownerPath(dir), { kind: "owner", message }));
+    ownerError = report("owner", ownerPath(dir), error);
   }
   const segments = classifySegments(dir, listing, meta?.firstOffset);
-  for (const each of segments.faults) faults.push(logFault(each.path, each));
+  faults.push(...segments.faults.map(logFault));
   return {
     isLocked,
     listing,
@@ -80,13 +84,4 @@ export function* readContents(place: LogPlace): Task<LogContents> {
     segments,
     faults,
   };
-}
-
-/** Returns an error that refuses the bytes of a file; throws any other. */
-function refusal(error: unknown): Error {
-  const isRefusal = error instanceof CorruptSegmentError ||
-    error instanceof Deno.errors.NotSupported ||
-    error instanceof Deno.errors.InvalidData;
-  if (isRefusal) return error;
-  throw error;
 }

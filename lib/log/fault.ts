@@ -1,4 +1,9 @@
-import type { FaultKind } from "../segment/mod.ts";
+import {
+  describeStop,
+  type FaultKind,
+  faultKindOf,
+  type ScanStop,
+} from "../segment/mod.ts";
 
 /** A fault in a log's directory: something that its writer never left there. */
 export interface LogFault {
@@ -17,12 +22,30 @@ export interface LogFault {
 }
 
 /** A fault whose position, length and offset are 0 if left out. */
-export type FoundFault = Pick<LogFault, "kind" | "message"> & Partial<LogFault>;
+export type FoundFault =
+  & Pick<LogFault, "path" | "kind" | "message">
+  & Partial<LogFault>;
 
-/** Returns a fault of a file with all its fields. */
+/** Returns a fault with all its fields. */
 export function logFault(
-  path: string,
-  { position = 0, byteLength = 0, offset = 0, kind, message }: FoundFault,
+  { path, position = 0, byteLength = 0, offset = 0, kind, message }: FoundFault,
 ): LogFault {
+  return { path, position, byteLength, offset, kind, message };
+}
+
+/**
+ * Returns the fault of a `.log` in which the bytes from a stop to `end` are no valid batches.
+ *
+ * @param more What to add to the description.
+ */
+export function damage(
+  path: string,
+  { reason, position, offset }: ScanStop,
+  end: number,
+  more: string,
+): LogFault {
+  const kind = faultKindOf(reason);
+  const message = `${describeStop(reason)}${more}`;
+  const byteLength = end - position;
   return { path, position, byteLength, offset, kind, message };
 }

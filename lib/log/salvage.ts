@@ -2,8 +2,6 @@ import type { Task } from "../base/mod.ts";
 import {
   BatchIterator,
   type BatchSource,
-  describeStop,
-  faultKindOf,
   isZero,
   iterateSync,
   MAX_OFFSET,
@@ -15,7 +13,7 @@ import {
 } from "../segment/mod.ts";
 import type { TaskFile } from "../storage/mod.ts";
 import { readContents } from "./_contents.ts";
-import { type FoundFault, type LogFault, logFault } from "./fault.ts";
+import { damage, type LogFault, logFault } from "./fault.ts";
 import { type LogReaderOptions, placeOf } from "./log_options.ts";
 import type { LogPlace } from "./meta.ts";
 import {
@@ -209,7 +207,7 @@ class Salvage implements BatchSource {
     for (const fault of faults) {
       // A gap is reported when the segment after it is read. The owner file holds no messages.
       const isOther = fault.kind === "gap" || fault.kind === "owner";
-      if (!isOther) this.#options.onSkipped?.(fault);
+      if (!isOther) this.#skipped(fault);
     }
     const logs = segments.kept.filter((each) => each.log);
     return logs.map(({ firstOffset }, i) => ({
@@ -224,12 +222,13 @@ class Salvage implements BatchSource {
     const { path } = this.#part!;
     const expected = this.#nextOffset ?? batch.firstOffset;
     if (batch.firstOffset > expected) {
-      this.#report(path, {
+      this.#skipped(logFault({
+        path,
         kind: "gap",
         position: batch.position,
         offset: expected,
         message: `${range(expected, batch.firstOffset)} missing`,
-      });
+      }));
     }
     this.#nextOffset = Math.max(expected, batch.nextOffset);
     const first = expected - batch.firstOffset;
@@ -240,27 +239,20 @@ class Salvage implements BatchSource {
   }
 
   /** Reports bytes that are skipped; `resumedAt` is the offset of the message after them. */
-  #damaged(stop: ScanStop, end: number, resumedAt?: number): void {
-    const { position, offset } = stop;
+  #damaged(stop: ScanStop, end: number, resumedAt = 0): void {
     // No bytes are damaged: missing messages are reported as a gap.
-    if (end === position) return;
-    const message = describeStop(stop.reason);
-    const isKnown = resumedAt !== undefined && this.#nextOffset !== undefined;
-    const missing = isKnown && resumedAt > this.#nextOffset!
-      ? `; ${range(this.#nextOffset!, resumedAt)} left out`
-      : "";
-    if (isKnown) this.#nextOffset = Math.max(this.#nextOffset!, resumedAt);
-    this.#report(this.#part!.path, {
-      kind: faultKindOf(stop.reason),
-      message: message + missing,
-      position,
-      byteLength: end - position,
-      offset,
-    });
+    if (end === stop.position) return;
+    const expected = this.#nextOffset ?? Infinity;
+    let missing = "";
+    if (resumedAt > expected) {
+      missing = `; ${range(expected, resumedAt)} left out`;
+      this.#nextOffset = resumedAt;
+    }
+    this.#skipped(damage(this.#part!.path, stop, end, missing));
   }
 
-  #report(path: string, found: FoundFault): void {
-    this.#options.onSkipped?.(logFault(path, found));
+  #skipped(fault: LogFault): void {
+    this.#options.onSkipped?.(fault);
   }
 }
 

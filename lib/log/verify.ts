@@ -1,8 +1,6 @@
 import { stream, streamSync, type Task } from "../base/mod.ts";
 import { INDEX_ENTRY_BYTES } from "../codec/mod.ts";
 import {
-  describeStop,
-  faultKindOf,
   IndexCheck,
   isZero,
   MessageBatch,
@@ -14,7 +12,7 @@ import type { TaskFile } from "../storage/mod.ts";
 import type { ClassifiedSegments } from "./_classify.ts";
 import { readContents } from "./_contents.ts";
 import type { ListedSegment } from "./directory.ts";
-import { type FoundFault, type LogFault, logFault } from "./fault.ts";
+import { damage, type FoundFault, type LogFault, logFault } from "./fault.ts";
 import { type LogReaderOptions, placeOf } from "./log_options.ts";
 import type { LogPlace } from "./meta.ts";
 import { join, type SegmentFileKind, segmentPath } from "./names.ts";
@@ -111,12 +109,7 @@ class Verification {
 
   readonly #place: LogPlace;
   readonly #onProgress: VerifyOptions["onProgress"];
-  readonly #progress: VerifyProgress = {
-    messages: 0,
-    bytes: 0,
-    totalBytes: 0,
-    faults: 0,
-  };
+  readonly #progress = { messages: 0, bytes: 0, totalBytes: 0, faults: 0 };
   /** The append time of the last batch that was read. */
   #lastTimestamp = 0;
   /** The published durable offset. */
@@ -139,13 +132,14 @@ class Verification {
     if (ownerError === undefined) this.#durableOffset = vouchedOffset(owner);
     for (const name of listing.foreign) {
       if (!/\.(log|index)$/.test(name)) continue;
-      this.#report(join(dir, name), {
+      this.#report({
+        path: join(dir, name),
         kind: "name",
         message:
           "no segment: a log's files are named by an offset of 20 digits; an Iggy server fails at such a file",
       });
     }
-    for (const fault of contents.faults) this.#report(fault.path, fault);
+    contents.faults.forEach((each) => this.#report(each));
     for (const segment of segments.kept) {
       if (!segment.log) continue;
       const size = yield* sizeAt(storage, this.#path(segment, "log"));
@@ -172,7 +166,8 @@ class Verification {
     if (!isShort || last === undefined || this.#ending === "written") return;
     if (yield* this.#looksDifferent()) return;
     const end = Math.max(start, this.#durableOffset) - 1;
-    this.#report(this.#path(last, "log"), {
+    this.#report({
+      path: this.#path(last, "log"),
       kind: "gap",
       offset: expected!,
       message:
@@ -185,7 +180,8 @@ class Verification {
     const { firstOffset } = segment;
     if (firstOffset === expected) return;
     const isGap = firstOffset > expected;
-    this.#report(this.#path(segment, "log"), {
+    this.#report({
+      path: this.#path(segment, "log"),
       kind: isGap ? "gap" : "overlap",
       offset: expected,
       message: isGap
@@ -303,7 +299,8 @@ class Verification {
     const size = yield* index.size();
     const byteLength = size % INDEX_ENTRY_BYTES;
     if (byteLength === 0) return;
-    this.#report(index.path, {
+    this.#report({
+      path: index.path,
       kind: "index",
       position: size - byteLength,
       byteLength,
@@ -315,7 +312,8 @@ class Verification {
   #entries(offset: number, wrong: readonly WrongEntries[]): void {
     const path = segmentPath(this.#place.dir, offset, "index");
     for (const { first, count } of wrong) {
-      this.#report(path, {
+      this.#report({
+        path,
         kind: "index",
         position: first * INDEX_ENTRY_BYTES,
         byteLength: count * INDEX_ENTRY_BYTES,
@@ -332,10 +330,10 @@ class Verification {
     for (let k = 0; k < batch.batchCount; k++) {
       const { position, offset, timestamp } = batch.batch(k);
       if (timestamp < this.#lastTimestamp) {
-        const end = k + 1 < batch.batchCount
-          ? batch.batch(k + 1).position
-          : batch.endPosition;
-        this.#report(path, {
+        const isLast = k + 1 === batch.batchCount;
+        const end = isLast ? batch.endPosition : batch.batch(k + 1).position;
+        this.#report({
+          path,
           kind: "timestamp",
           position,
           byteLength: end - position,
@@ -349,22 +347,14 @@ class Verification {
   }
 
   #damage(path: string, stop: ScanStop, end: number, more = ""): void {
-    const { position, offset } = stop;
     // The batch is valid except for its time, which is reported when the batch is read.
-    if (stop.reason === "timestamp" && end === position) return;
-    const byteLength = end - position;
-    this.#report(path, {
-      kind: faultKindOf(stop.reason),
-      position,
-      byteLength,
-      offset,
-      message: `${describeStop(stop.reason)}${more}`,
-    });
-    this.#advance(0, byteLength);
+    if (stop.reason === "timestamp" && end === stop.position) return;
+    this.#report(damage(path, stop, end, more));
+    this.#advance(0, end - stop.position);
   }
 
-  #report(path: string, found: FoundFault): void {
-    this.faults.push(logFault(path, found));
+  #report(fault: FoundFault): void {
+    this.faults.push(logFault(fault));
     this.#progress.faults++;
   }
 
