@@ -4,6 +4,7 @@ import {
   corruption,
   CorruptSegmentError,
   type ScanStop,
+  type StopReason,
 } from "../segment/mod.ts";
 import type { TaskFile } from "../storage/mod.ts";
 import { classifySegments } from "./_classify.ts";
@@ -118,8 +119,8 @@ export class ForeignSegments implements SegmentSource {
 
   find(offset: number): ReadableSegment {
     const segment = lastUpTo(this.#found.segments, offset);
-    if (segment !== undefined) return { firstOffset: segment.firstOffset };
-    throw this.#outOfRange(offset);
+    if (segment === undefined) throw this.#outOfRange(offset);
+    return segment;
   }
 
   checkStart(offset: number): void {
@@ -296,18 +297,11 @@ export class ForeignSegments implements SegmentSource {
   ): boolean {
     if (this.#isListDue || isShorter(current)) return true;
     if (!this.#isLast(current.segment)) return true;
-    const { isNotified } = this.#changes!;
-    switch (reason) {
-      case "end":
-        return false;
-      case "zeros":
-      case "partial":
-        return attempt % CLASSIFY_EVERY >= CLASSIFY_EVERY - 2 ||
-          isNotified && this.#looks > 0 && this.#looks <= LAST_LOOKS_MS.length;
-      default:
-        return attempt <= ATTEMPTS ||
-          attempt % CLASSIFY_EVERY >= CLASSIFY_EVERY - 2;
-    }
+    if (reason === "end") return false;
+    if (attempt % CLASSIFY_EVERY >= CLASSIFY_EVERY - 2) return true;
+    if (!isUnwritten(reason)) return attempt <= ATTEMPTS;
+    return this.#changes!.isNotified && this.#looks > 0 &&
+      this.#looks <= LAST_LOOKS_MS.length;
   }
 
   /** Whether names may have changed since a listing that was not just made. */
@@ -354,9 +348,8 @@ export class ForeignSegments implements SegmentSource {
     this.#isQuiet = !isWriting;
     if (isAgain) return true;
     const mustBeWhole = isSealed || lost !== undefined;
-    const isUnwritten = stop.reason === "zeros" || stop.reason === "partial";
     const isWritten = mustBeWhole || stop.offset < durableOffset;
-    if (isWriting && isUnwritten && !isWritten) return false;
+    if (isWriting && isUnwritten(stop.reason) && !isWritten) return false;
     // Bytes that were read before the durable offset was published may be older than it.
     if ((isWriting || mustBeWhole) && attempt < ATTEMPTS) {
       yield* this.#place.storage.delay(FIRST_DELAY_MS * 2 ** attempt);
@@ -365,17 +358,12 @@ export class ForeignSegments implements SegmentSource {
     if (mustBeWhole) throw this.#corruption(log.path, segment, stop);
     if (isWriting && !isWritten) return false;
     if (state !== "dead") throw corruption(log.path, stop);
-    if ((yield* this.#recoveredEnd(durableOffset)) <= stop.offset) return false;
+    const { firstOffset } = segment;
+    const recovering = tryRecovery(this.#place, firstOffset, durableOffset);
+    const { nextOffset } = (yield* recovering).state;
+    if (nextOffset <= stop.offset) return false;
     if (attempt < ATTEMPTS) return true;
     throw corruption(log.path, stop);
-  }
-
-  /** Returns the offset at which the next writer will continue. */
-  *#recoveredEnd(durableOffset: number): Task<number> {
-    const { firstOffset } = this.#found.segments.at(-1)!;
-    const recovering = tryRecovery(this.#place, firstOffset, durableOffset);
-    const { state } = yield* recovering;
-    return state.nextOffset;
   }
 
   /** Refuses to continue in a file that has lost its name: no writer will extend it. */
@@ -418,14 +406,15 @@ export class ForeignSegments implements SegmentSource {
   }
 
   #outOfRange(offset: number, nextOffset?: number): OffsetOutOfRangeError {
+    const { dir } = this.#place;
     const { firstOffset } = this.#found.segments[0]!;
-    return new OffsetOutOfRangeError(
-      this.#place.dir,
-      offset,
-      firstOffset,
-      nextOffset,
-    );
+    return new OffsetOutOfRangeError(dir, offset, firstOffset, nextOffset);
   }
+}
+
+/** Whether bytes may be those of a batch that is not written yet. */
+function isUnwritten(reason: StopReason): boolean {
+  return reason === "zeros" || reason === "partial";
 }
 
 /** Whether the file of a segment ends before the position of its scan. */
