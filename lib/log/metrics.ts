@@ -98,8 +98,7 @@ class MetricsText {
 }
 
 function escaped(value: string): string {
-  return value.replaceAll("\\", "\\\\").replaceAll('"', '\\"')
-    .replaceAll("\n", "\\n");
+  return value.replaceAll(/["\\]/g, "\\$&").replaceAll("\n", "\\n");
 }
 
 /**

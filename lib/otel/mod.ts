@@ -78,42 +78,38 @@ export interface InstrumentOptions {
   pool?: BufferPool;
 }
 
-interface Instrument extends InstrumentDescription {
-  kind: "Gauge" | "Counter";
-}
+/** The name, the unit and the description of the instrument of a figure. */
+type Instruments = Readonly<Record<string, readonly [string, string, string]>>;
 
-const LOG_INSTRUMENTS = {
-  "basalt.log.pending": gauge("By", "Messages in memory only"),
-  "basalt.log.prepared": gauge("By", "Space after the data"),
-  "basalt.log.segments": gauge("{segment}", "Segments"),
-  "basalt.log.waiting": gauge("{call}", "Calls that wait for a flush"),
-  "basalt.log.appended": counter("By", "Bytes appended"),
-  "basalt.log.messages": counter("{message}", "Messages appended"),
-  "basalt.log.syncs": counter("{sync}", "Times that messages became durable"),
-  "basalt.log.removed": counter("By", "Bytes that retention removed"),
-  "basalt.log.retention.failures": counter(
-    "{run}",
-    "Runs of retention that failed",
-  ),
-  "basalt.cursor.lag": gauge(
+const LOG_GAUGES = {
+  pendingBytes: ["basalt.log.pending", "By", "Messages in memory only"],
+  preparedBytes: ["basalt.log.prepared", "By", "Space after the data"],
+  segments: ["basalt.log.segments", "{segment}", "Segments"],
+  waiting: ["basalt.log.waiting", "{call}", "Calls that wait for a flush"],
+  lagMessages: [
+    "basalt.cursor.lag",
     "{message}",
     "Durable messages that are not committed",
-  ),
-};
+  ],
+} as const;
 
-const POOL_INSTRUMENTS = {
-  "basalt.pool.used": gauge("By", "Blocks in use"),
-  "basalt.pool.mapped": gauge("By", "Blocks that are mapped"),
-  "basalt.pool.limit": gauge("By", "The limit"),
-};
+const LOG_COUNTERS = {
+  appendedBytes: ["basalt.log.appended", "By", "Bytes appended"],
+  appendedMessages: ["basalt.log.messages", "{message}", "Messages appended"],
+  syncs: ["basalt.log.syncs", "{sync}", "Times that messages became durable"],
+  removedBytes: ["basalt.log.removed", "By", "Bytes that retention removed"],
+  failures: [
+    "basalt.log.retention.failures",
+    "{run}",
+    "Runs of retention that failed",
+  ],
+} as const;
 
-function gauge(unit: string, description: string): Instrument {
-  return { kind: "Gauge", unit, description };
-}
-
-function counter(unit: string, description: string): Instrument {
-  return { kind: "Counter", unit, description };
-}
+const POOL_GAUGES = {
+  inUseBytes: ["basalt.pool.used", "By", "Blocks in use"],
+  mappedBytes: ["basalt.pool.mapped", "By", "Blocks that are mapped"],
+  limitBytes: ["basalt.pool.limit", "By", "The limit"],
+} as const;
 
 /**
  * Makes instruments of the figures of a log and a pool; disposing of what it returns removes them.
@@ -155,62 +151,56 @@ export function instrument(
 /** Observes a log and its open cursors; returns what ends that. */
 function observeLog(meter: Meter, log: Log): () => void {
   const attributes = attributesOf(log);
-  return observe(meter, LOG_INSTRUMENTS, (record) => {
-    const stats = log.stats();
-    const { retention } = stats;
-    record("basalt.log.pending", stats.pendingBytes, attributes);
-    record("basalt.log.prepared", stats.preparedBytes, attributes);
-    record("basalt.log.segments", stats.segments, attributes);
-    record("basalt.log.waiting", stats.waiting, attributes);
-    record("basalt.log.appended", stats.appendedBytes, attributes);
-    record("basalt.log.messages", stats.appendedMessages, attributes);
-    record("basalt.log.syncs", stats.syncs, attributes);
-    record("basalt.log.removed", retention.removedBytes, attributes);
-    record("basalt.log.retention.failures", retention.failures, attributes);
-    for (const { name, lagMessages } of stats.cursors) {
-      const both = { ...attributes, "basalt.cursor.name": name };
-      record("basalt.cursor.lag", lagMessages, both);
+  return observe(meter, LOG_GAUGES, LOG_COUNTERS, (record) => {
+    const { retention, cursors, ...stats } = log.stats();
+    record({ ...stats, ...retention }, attributes);
+    for (const { name, lagMessages } of cursors) {
+      record({ lagMessages }, { ...attributes, "basalt.cursor.name": name });
     }
   });
 }
 
 /** Observes a pool; returns what ends that. */
 function observePool(meter: Meter, pool: BufferPool): () => void {
-  return observe(meter, POOL_INSTRUMENTS, (record) => {
-    const { inUseBytes, mappedBytes, limitBytes } = pool.stats();
-    record("basalt.pool.used", inUseBytes);
-    record("basalt.pool.mapped", mappedBytes);
-    record("basalt.pool.limit", limitBytes);
-  });
+  return observe(meter, POOL_GAUGES, {}, (record) => record(pool.stats()));
 }
 
 function attributesOf(log: Log): Attributes {
   return { "basalt.log.path": log.path };
 }
 
-/** Records the value of an instrument at a collection. */
-type RecordValue<Name> = (
-  name: Name,
-  value: number,
-  attributes?: Attributes,
-) => void;
-
 /** Makes instruments that are read together; returns what ends that. */
-function observe<Name extends string>(
+function observe<Gauges extends Instruments, Counters extends Instruments>(
   meter: Meter,
-  instruments: Readonly<Record<Name, Instrument>>,
-  read: (record: RecordValue<Name>) => void,
+  gauges: Gauges,
+  counters: Counters,
+  read: (
+    record: (
+      figures: { readonly [Name in keyof (Gauges & Counters)]?: number },
+      attributes?: Attributes,
+    ) => void,
+  ) => void,
 ): () => void {
-  const made = new Map(
-    Object.entries<Instrument>(instruments).map((
-      [name, { kind, ...options }],
-    ) => [name, meter[`createObservable${kind}`](name, options)]),
-  );
+  const made = new Map<keyof (Gauges & Counters), Observable>();
+  for (const [figure, [name, unit, description]] of Object.entries(gauges)) {
+    const gauge = meter.createObservableGauge(name, { unit, description });
+    made.set(figure, gauge);
+  }
+  for (const [figure, [name, unit, description]] of Object.entries(counters)) {
+    const counter = meter.createObservableCounter(name, { unit, description });
+    made.set(figure, counter);
+  }
+  const observables = [...made.values()];
   const callback = (result: ObservableResult): void =>
-    read((name, ...values) => result.observe(made.get(name)!, ...values));
-  const all = [...made.values()];
-  meter.addBatchObservableCallback(callback, all);
-  return () => meter.removeBatchObservableCallback(callback, all);
+    read((figures, attributes) => {
+      for (const [figure, instrument] of made) {
+        const value = figures[figure];
+        if (value === undefined) continue;
+        result.observe(instrument, value, attributes);
+      }
+    });
+  meter.addBatchObservableCallback(callback, observables);
+  return () => meter.removeBatchObservableCallback(callback, observables);
 }
 
 /** Records how long the flushes of a log take; returns what ends that. */
