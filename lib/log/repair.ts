@@ -12,7 +12,6 @@ import { type ClassifiedSegment, classifySegments } from "./_classify.ts";
 import { type LogContents, readContents } from "./_contents.ts";
 import {
   filesOf,
-  type ListedSegment,
   metaPath,
   openPair,
   ownerPath,
@@ -213,6 +212,7 @@ function* repairing(place: RepairPlace, plan: RepairPlan): Task<RepairPlan> {
  * first one, up to the first bad batch.
  *
  *   refuse odd names; replace a damaged `meta`, or one whose first segments are missing
+ *   scan every segment
  *   with keep "newest": set aside the segments before the last run, and raise the first offset
  *   for each segment that starts where the run ends:
  *     if it is the last one and recovery would accept it: leave it to opening
@@ -254,7 +254,9 @@ class Repair {
     if (metaError instanceof Deno.errors.NotSupported) throw metaError;
     const start = yield* this.#start(contents);
     const { kept } = classifySegments(dir, listing, start);
-    const run = this.#keep === "newest" ? yield* this.#newest(kept) : kept;
+    const all: Scanned[] = [];
+    for (const each of kept) all.push(yield* this.#scan(each));
+    const run = this.#keep === "newest" ? yield* this.#newest(all) : all;
     const left = yield* this.#segments(run);
     const isLog = listing.hasMeta || listing.hasOwner;
     if (left === 0 && isLog) yield* this.#createSegment(start);
@@ -322,34 +324,13 @@ class Repair {
   /**
    * Sets aside the segments before the newest run; returns the run and the segments after it.
    */
-  *#newest(
-    segments: readonly ClassifiedSegment[],
-  ): Task<readonly ClassifiedSegment[]> {
-    const first = yield* this.#newestRun(segments);
+  *#newest(segments: readonly Scanned[]): Task<readonly Scanned[]> {
+    const first = newestRun(segments);
     if (first === 0) return segments;
     // Before `meta` is raised, because opening removes whole segments below the first offset.
     for (const each of segments.slice(0, first)) yield* this.#takeOut(each);
     yield* this.#replaceMeta(segments[first]!.firstOffset);
     return segments.slice(first);
-  }
-
-  /** Returns the index of the first segment of the newest run that holds a message. */
-  *#newestRun(segments: readonly ClassifiedSegment[]): Task<number> {
-    let first = segments.length - 1;
-    for (; first > 0; first--) {
-      const segment = segments[first]!;
-      if (!segment.log) continue;
-      const { nextOffset } = yield* this.#scan(segment);
-      if (nextOffset > segment.firstOffset) break;
-    }
-    for (; first > 0; first--) {
-      const before = segments[first - 1]!;
-      if (!before.log) break;
-      const { stop, nextOffset } = yield* this.#scan(before);
-      const isNext = nextOffset === segments[first]!.firstOffset;
-      if (stop !== undefined || !isNext) break;
-    }
-    return Math.max(0, first);
   }
 
   /** Creates an empty segment for a log that has none. Opening makes its names durable. */
@@ -365,24 +346,22 @@ class Repair {
   /**
    * Follows the run from segment to segment, and sets aside the others. Returns how many stay.
    */
-  *#segments(segments: readonly ClassifiedSegment[]): Task<number> {
+  *#segments(segments: readonly Scanned[]): Task<number> {
     let left = 0;
     /** Where the next segment must start; `undefined` once the run has ended. */
     let expected: number | undefined =
       (segments.find((each) => each.log) ?? segments[0])?.firstOffset;
-    for (const [i, segment] of segments.entries()) {
-      const isLast = i === segments.length - 1;
+    for (const segment of segments) {
+      const isLast = segment === segments.at(-1);
       const isNext = expected === segment.firstOffset;
-      if (isNext && segment.log) {
-        expected = yield* this.#segment(segment, isLast);
+      if (isNext && isLast && (yield* this.#isLeft(segment))) left++;
+      else if (isNext && segment.log) {
+        if (isLast) this.#isEndChanged = true;
+        yield* this.#mend(segment);
+        // Nothing follows a cut segment, even if the next one happens to start there.
+        expected = segment.stop ? undefined : segment.nextOffset;
         left++;
-        continue;
-      }
-      // Opening completes an interrupted creation of a segment, unless it held durable messages.
-      const isBegun = isNext && segment.class === "begun" &&
-        (this.#owner === undefined || (yield* this.#isRecoverable(segment)));
-      if (isBegun) left++;
-      else {
+      } else {
         this.#isEndChanged = true;
         yield* this.#takeOut(segment);
       }
@@ -390,46 +369,40 @@ class Repair {
     return left;
   }
 
-  /** Repairs a segment; returns the offset after it, or `undefined` if the log ends in it. */
-  *#segment(
-    segment: ListedSegment,
-    isLast: boolean,
-  ): Task<number | undefined> {
-    if (isLast && (yield* this.#isRecoverable(segment))) return undefined;
-    const { storage, dir } = this.#place;
-    const { firstOffset } = segment;
-    const path = segmentPath(dir, firstOffset, "index");
-    const found = yield* this.#scan(segment);
-    const { stop } = found;
-    if (isLast || stop !== undefined) this.#isEndChanged = true;
-    if (stop !== undefined) yield* this.#cut(segment, stop, found);
-    if (stop !== undefined || found.isIndexWrong) {
-      yield* replaceIndex(this.#place, firstOffset);
-      yield* storage.syncDirectory(dir);
-      if (segment.index && found.isIndexWrong) {
-        this.#steps.push({ action: "rebuildIndex", path });
-      }
-    }
-    // Nothing follows a cut segment, even if the next one happens to start there.
-    return stop === undefined ? found.nextOffset : undefined;
-  }
-
-  /** Whether opening recovers the last segment. */
-  *#isRecoverable({ firstOffset }: ListedSegment): Task<boolean> {
-    if (this.#owner === undefined || this.#isEndChanged) return false;
+  /** Whether opening recovers the last segment, or completes its interrupted creation. */
+  *#isLeft(segment: Scanned): Task<boolean> {
+    const { class: meaning, firstOffset } = segment;
+    if (meaning === "lost") return false;
+    // Without an owner file, the creation held no durable messages.
+    if (this.#owner === undefined) return meaning === "begun";
+    if (this.#isEndChanged) return false;
     const durableOffset = vouchedOffset(this.#owner);
     const report = yield* recoveryOf(this.#place, firstOffset, durableOffset);
     if (report !== undefined) this.#place.onRead(report.scannedBytes);
     return report !== undefined;
   }
 
+  /** Cuts a segment at its first bad batch, if any, and writes a wrong index again. */
+  *#mend(segment: Scanned): Task<void> {
+    const { storage, dir } = this.#place;
+    const { firstOffset, stop, isIndexWrong } = segment;
+    if (stop !== undefined) {
+      this.#isEndChanged = true;
+      yield* this.#cut(segment, stop);
+    }
+    if (stop !== undefined || isIndexWrong) {
+      yield* replaceIndex(this.#place, firstOffset);
+      yield* storage.syncDirectory(dir);
+    }
+    if (!segment.index || !isIndexWrong) return;
+    const path = segmentPath(dir, firstOffset, "index");
+    this.#steps.push({ action: "rebuildIndex", path });
+  }
+
   /** Cuts a segment at its first bad batch, and keeps the bytes, unless they are prepared zeros. */
-  *#cut(
-    segment: ListedSegment,
-    { reason, position }: ScanStop,
-    { bytes, messages }: Scanned,
-  ): Task<void> {
+  *#cut(segment: Scanned, { reason, position }: ScanStop): Task<void> {
     const place = this.#place;
+    const { bytes, messages } = segment;
     const files = yield* openPair(place, segment);
     const { log, index, firstOffset, pool } = files;
     let kept: string | undefined;
@@ -462,14 +435,10 @@ class Repair {
   }
 
   /** Renames a segment's files, so that they leave the log. */
-  *#takeOut(segment: ListedSegment): Task<void> {
+  *#takeOut(segment: Scanned): Task<void> {
     const { storage, dir } = this.#place;
-    const { firstOffset } = segment;
-    let messages = 0;
-    if (segment.log) {
-      const found = yield* this.#scan(segment);
-      messages = found.nextOffset - firstOffset + found.messages;
-    }
+    const { firstOffset, nextOffset } = segment;
+    const messages = nextOffset - firstOffset + segment.messages;
     // The log first: an unpaired index is refused, an unpaired log would count as a segment.
     for (const name of filesOf(segment)) {
       const isLog = name.endsWith(".log");
@@ -492,59 +461,56 @@ class Repair {
   }
 
   /** Scans a whole segment, also after its first bad batch. */
-  #scan(segment: ListedSegment): Task<Scanned> {
-    return readSegment(
-      this.#place,
-      segment.firstOffset,
-      (files) => this.#scanFiles(segment, files),
-    );
-  }
-
-  *#scanFiles(
-    { firstOffset, index: hasIndex }: ListedSegment,
-    { log, index }: SegmentFiles,
-  ): Task<Scanned> {
-    const { pool, onRead } = this.#place;
-    const bytes = yield* log.size();
-    const found: Scanned = {
+  *#scan(segment: ClassifiedSegment): Task<Scanned> {
+    const { firstOffset, log, index } = segment;
+    const scanned: Scanned = {
+      ...segment,
       stop: undefined,
       nextOffset: firstOffset,
       messages: 0,
-      bytes,
-      isIndexWrong: !hasIndex,
+      bytes: 0,
+      isIndexWrong: !index,
     };
+    if (log) {
+      const scan = (files: SegmentFiles) => this.#scanFiles(files, scanned);
+      yield* readSegment(this.#place, firstOffset, scan);
+    }
+    return scanned;
+  }
+
+  *#scanFiles(files: SegmentFiles, scanned: Scanned): Task<void> {
+    const { log, index, pool } = files;
+    const bound = scanned.bytes = yield* log.size();
     using check = yield* IndexCheck.open(index, pool, { isOpen: false });
-    const resync = new Resync({ log, pool, firstOffset, bound: bytes });
+    const resync = new Resync({ ...files, bound });
     let end = 0;
     try {
       for (;;) {
         const next = yield* resync.next();
         if (next instanceof MessageBatch) {
           using batch = next;
-          onRead(batch.endPosition - batch.batch(0).position);
-          if (found.stop !== undefined) found.messages += batch.count;
+          this.#place.onRead(batch.endPosition - batch.batch(0).position);
+          if (scanned.stop !== undefined) scanned.messages += batch.count;
           else {
-            found.nextOffset = batch.nextOffset;
+            scanned.nextOffset = batch.nextOffset;
             end = batch.endPosition;
             const wrong = yield* check.compare(batch);
-            found.isIndexWrong ||= wrong.length > 0;
+            scanned.isIndexWrong ||= wrong.length > 0;
           }
         } else if (next.reason === "end") break;
-        else found.stop ??= next;
+        else scanned.stop ??= next;
       }
     } finally {
       yield* resync.close();
     }
-    if (found.stop === undefined) {
-      const wrong = yield* check.rest(end);
-      found.isIndexWrong ||= wrong.length > 0;
-    }
-    return found;
+    if (scanned.stop !== undefined) return;
+    const wrong = yield* check.rest(end);
+    scanned.isIndexWrong ||= wrong.length > 0;
   }
 }
 
-/** The result of a scan of a whole segment. */
-interface Scanned {
+/** A segment, and the result of a scan of all of it. */
+interface Scanned extends ClassifiedSegment {
   /** The first bad batch, if any. */
   stop: ScanStop | undefined;
   /** The offset after the last message before it. */
@@ -555,4 +521,16 @@ interface Scanned {
   bytes: number;
   /** Whether the index is missing or has an entry that names no batch before the bad one. */
   isIndexWrong: boolean;
+}
+
+/** Returns the index of the first segment of the newest run that holds a message. */
+function newestRun(segments: readonly Scanned[]): number {
+  let first = segments.findLastIndex(({ firstOffset, nextOffset }) =>
+    nextOffset > firstOffset
+  );
+  for (; first > 0; first--) {
+    const { stop, nextOffset } = segments[first - 1]!;
+    if (stop || nextOffset !== segments[first]!.firstOffset) break;
+  }
+  return Math.max(0, first);
 }
