@@ -9,8 +9,6 @@ import type { Log } from "./log.ts";
 import type { LogReaderOptions } from "./log_options.ts";
 import { LogReader } from "./log_reader.ts";
 
-type Labels = Readonly<Record<string, string | number>>;
-
 /** Help texts by metric. Metrics that end in `_total` are counters. */
 const HELP = {
   basalt_log_first_offset: "Offset of the first message.",
@@ -38,67 +36,56 @@ const HELP = {
   basalt_cursor_lag_bytes: "Their bytes, estimated.",
 } as const;
 
-type Metric = keyof typeof HELP;
+/** A figure: a number, one for each cursor by name, or a histogram of microseconds. */
+type Figure = number | Map<string, number> | HistogramSnapshot;
 
-/** Writes metrics in the text format of Prometheus, version 0.0.4. */
-class MetricsText {
-  readonly #lines: string[] = [];
-  readonly #log: string;
-
-  /** @param log The label that every sample has. */
-  constructor(log: string) {
-    this.#log = log;
-  }
-
-  add(name: Metric, value: number): this {
-    this.#head(name, name.endsWith("_total") ? "counter" : "gauge");
-    this.#sample(name, {}, value);
-    return this;
-  }
-
-  /** Adds a sample for each cursor. */
-  cursors<T extends { name: string }>(
-    name: Metric,
-    cursors: readonly T[],
-    valueOf: (cursor: T) => number,
-  ): this {
-    if (cursors.length > 0) this.#head(name, "gauge");
-    for (const each of cursors) {
-      this.#sample(name, { cursor: each.name }, valueOf(each));
+/** Returns figures of a log in the text format of Prometheus, version 0.0.4. */
+function textOf(
+  log: string,
+  figures: { [Metric in keyof typeof HELP]?: Figure },
+): string {
+  const lines: string[] = [];
+  const head = (name: string, type: string): void => {
+    const help = HELP[name as keyof typeof HELP];
+    lines.push(`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`);
+  };
+  const sample = (name: string, value: number, labels = {}): void => {
+    const text = Object.entries({ log, ...labels })
+      .map(([key, value]) => `${key}="${escaped(value)}"`).join(",");
+    lines.push(`${name}{${text}} ${value}`);
+  };
+  for (const [name, figure] of Object.entries(figures)) {
+    if (typeof figure === "number") {
+      head(name, name.endsWith("_total") ? "counter" : "gauge");
+      sample(name, figure);
+    } else if (figure instanceof Map) {
+      if (figure.size > 0) head(name, "gauge");
+      for (const [cursor, value] of figure) sample(name, value, { cursor });
+    } else {
+      // A summary in seconds.
+      const { p50, p90, p99, p999, mean, count } = figure;
+      head(name, "summary");
+      const quantiles = { 0.5: p50, 0.9: p90, 0.99: p99, 0.999: p999 };
+      for (const [quantile, value] of Object.entries(quantiles)) {
+        sample(name, value / 1e6, { quantile });
+      }
+      sample(`${name}_sum`, mean * count / 1e6);
+      sample(`${name}_count`, count);
     }
-    return this;
   }
-
-  /** Adds a histogram of microseconds as a summary in seconds. */
-  seconds(name: Metric, micros: HistogramSnapshot): this {
-    const { p50, p90, p99, p999, mean, count } = micros;
-    this.#head(name, "summary");
-    const quantiles = { 0.5: p50, 0.9: p90, 0.99: p99, 0.999: p999 };
-    for (const [quantile, value] of Object.entries(quantiles)) {
-      this.#sample(name, { quantile }, value / 1e6);
-    }
-    this.#sample(`${name}_sum`, {}, mean * count / 1e6);
-    this.#sample(`${name}_count`, {}, count);
-    return this;
-  }
-
-  #head(name: Metric, type: string): void {
-    this.#lines.push(`# HELP ${name} ${HELP[name]}`, `# TYPE ${name} ${type}`);
-  }
-
-  #sample(name: string, labels: Labels, value: number): void {
-    const text = Object.entries({ log: this.#log, ...labels })
-      .map(([key, value]) => `${key}="${escaped(String(value))}"`).join(",");
-    this.#lines.push(`${name}{${text}} ${value}`);
-  }
-
-  toString(): string {
-    return `${this.#lines.join("\n")}\n`;
-  }
+  return `${lines.join("\n")}\n`;
 }
 
 function escaped(value: string): string {
   return value.replaceAll(/["\\]/g, "\\$&").replaceAll("\n", "\\n");
+}
+
+/** Returns a figure of each cursor by name. */
+function byName<Cursor extends { name: string }>(
+  cursors: readonly Cursor[],
+  figureOf: (cursor: Cursor) => number,
+): Map<string, number> {
+  return new Map(cursors.map((each) => [each.name, figureOf(each)]));
 }
 
 /**
@@ -125,26 +112,26 @@ function escaped(value: string): string {
 export function metricsText(log: Log): string {
   const stats = log.stats();
   const { retention, cursors } = stats;
-  return new MetricsText(log.path)
-    .add("basalt_log_first_offset", log.firstOffset)
-    .add("basalt_log_next_offset", log.nextOffset)
-    .add("basalt_log_durable_offset", log.durableOffset)
-    .add("basalt_log_segments", stats.segments)
-    .add("basalt_log_pending_bytes", stats.pendingBytes)
-    .add("basalt_log_prepared_bytes", stats.preparedBytes)
-    .add("basalt_log_waiting", stats.waiting)
-    .add("basalt_log_appended_messages_total", stats.appendedMessages)
-    .add("basalt_log_appended_bytes_total", stats.appendedBytes)
-    .add("basalt_log_syncs_total", stats.syncs)
-    .add("basalt_log_rolls_total", stats.rolls)
-    .seconds("basalt_log_flush_duration_seconds", stats.flushMicros)
-    .add("basalt_retention_runs_total", retention.runs)
-    .add("basalt_retention_failures_total", retention.failures)
-    .add("basalt_retention_removed_bytes_total", retention.removedBytes)
-    .add("basalt_retention_passed_cursors_total", retention.passedCursors)
-    .cursors("basalt_cursor_position", cursors, (each) => each.position)
-    .cursors("basalt_cursor_lag_messages", cursors, (each) => each.lagMessages)
-    .toString();
+  return textOf(log.path, {
+    basalt_log_first_offset: log.firstOffset,
+    basalt_log_next_offset: log.nextOffset,
+    basalt_log_durable_offset: log.durableOffset,
+    basalt_log_segments: stats.segments,
+    basalt_log_pending_bytes: stats.pendingBytes,
+    basalt_log_prepared_bytes: stats.preparedBytes,
+    basalt_log_waiting: stats.waiting,
+    basalt_log_appended_messages_total: stats.appendedMessages,
+    basalt_log_appended_bytes_total: stats.appendedBytes,
+    basalt_log_syncs_total: stats.syncs,
+    basalt_log_rolls_total: stats.rolls,
+    basalt_log_flush_duration_seconds: stats.flushMicros,
+    basalt_retention_runs_total: retention.runs,
+    basalt_retention_failures_total: retention.failures,
+    basalt_retention_removed_bytes_total: retention.removedBytes,
+    basalt_retention_passed_cursors_total: retention.passedCursors,
+    basalt_cursor_position: byName(cursors, (each) => each.position),
+    basalt_cursor_lag_messages: byName(cursors, (each) => each.lagMessages),
+  });
 }
 
 /**
@@ -173,15 +160,15 @@ export async function directoryMetrics(
 ): Promise<string> {
   const log = await inspectLog(path, options);
   const cursors = await new LogReader(path, options).cursors();
-  return new MetricsText(log.path)
-    .add("basalt_log_first_offset", log.firstOffset)
-    .add("basalt_log_next_offset", log.nextOffset)
-    .add("basalt_log_segments", log.segments.length)
-    .add("basalt_log_data_bytes", log.dataBytes)
-    .add("basalt_log_prepared_bytes", log.preparedBytes)
-    .add("basalt_log_locked", Number(log.locked))
-    .cursors("basalt_cursor_position", cursors, (each) => each.position)
-    .cursors("basalt_cursor_lag_messages", cursors, ({ lag }) => lag.messages)
-    .cursors("basalt_cursor_lag_bytes", cursors, ({ lag }) => lag.bytes)
-    .toString();
+  return textOf(log.path, {
+    basalt_log_first_offset: log.firstOffset,
+    basalt_log_next_offset: log.nextOffset,
+    basalt_log_segments: log.segments.length,
+    basalt_log_data_bytes: log.dataBytes,
+    basalt_log_prepared_bytes: log.preparedBytes,
+    basalt_log_locked: Number(log.locked),
+    basalt_cursor_position: byName(cursors, (each) => each.position),
+    basalt_cursor_lag_messages: byName(cursors, ({ lag }) => lag.messages),
+    basalt_cursor_lag_bytes: byName(cursors, ({ lag }) => lag.bytes),
+  });
 }
