@@ -360,8 +360,7 @@ export class ForeignSegments implements SegmentSource {
     if (state !== "dead") throw corruption(log.path, stop);
     const { firstOffset } = segment;
     const recovering = tryRecovery(this.#place, firstOffset, durableOffset);
-    const { nextOffset } = (yield* recovering).state;
-    if (nextOffset <= stop.offset) return false;
+    if ((yield* recovering).nextOffset <= stop.offset) return false;
     if (attempt < ATTEMPTS) return true;
     throw corruption(log.path, stop);
   }

@@ -2,7 +2,6 @@ import type { Task } from "../base/mod.ts";
 import {
   CorruptSegmentError,
   recoverSegment,
-  type RecoveryReport,
   type SegmentState,
 } from "../segment/mod.ts";
 import { OverlayStorage } from "../storage/mod.ts";
@@ -34,7 +33,7 @@ export function* tryRecovery(
   place: LogPlace,
   firstOffset: number,
   durableOffset: number,
-): Task<{ state: SegmentState; report: RecoveryReport }> {
+): Task<SegmentState> {
   const memory = inMemory(place);
   const { storage, dir } = memory;
   const segment = { firstOffset, log: false, index: false };
@@ -43,28 +42,30 @@ export function* tryRecovery(
     segment[kind] = (yield* sizeAt(storage, path)) !== undefined;
   }
   const files = yield* openPair(memory, segment);
+  const options = {
+    ...files,
+    durableOffset,
+    *begin(): Task<void> {},
+    *keep(): Task<void> {},
+  };
   try {
-    return yield* recoverSegment({
-      ...files,
-      durableOffset,
-      *begin(): Task<void> {},
-      *keep(): Task<void> {},
-    });
+    return (yield* recoverSegment(options)).state;
   } finally {
     yield* closeSegment(files);
   }
 }
 
-/** Returns what {@linkcode tryRecovery} reports; `undefined` if recovery refuses the segment. */
-export function* recoveryOf(
+/** Whether recovery accepts the last segment of a log that was not closed. */
+export function* isRecoverable(
   place: LogPlace,
   firstOffset: number,
   durableOffset: number,
-): Task<RecoveryReport | undefined> {
+): Task<boolean> {
   try {
-    return (yield* tryRecovery(place, firstOffset, durableOffset)).report;
+    yield* tryRecovery(place, firstOffset, durableOffset);
+    return true;
   } catch (error) {
-    if (error instanceof CorruptSegmentError) return undefined;
+    if (error instanceof CorruptSegmentError) return false;
     throw error;
   }
 }

@@ -11,7 +11,6 @@ import { LockedError } from "../storage/mod.ts";
 import { type ClassifiedSegment, classifySegments } from "./_classify.ts";
 import { type LogContents, readContents } from "./_contents.ts";
 import {
-  filesOf,
   metaPath,
   openPair,
   ownerPath,
@@ -33,7 +32,7 @@ import {
   type RepairStep,
 } from "./repair_plan.ts";
 import { closeSegment, readSegment } from "./_segment_files.ts";
-import { inMemory, recoveryOf, vouchedOffset } from "./_try_recovery.ts";
+import { inMemory, isRecoverable, vouchedOffset } from "./_try_recovery.ts";
 
 /** How to repair a log. */
 export interface RepairOptions extends LogReaderOptions {
@@ -377,9 +376,7 @@ class Repair {
     if (this.#owner === undefined) return meaning === "begun";
     if (this.#isEndChanged) return false;
     const durableOffset = vouchedOffset(this.#owner);
-    const report = yield* recoveryOf(this.#place, firstOffset, durableOffset);
-    if (report !== undefined) this.#place.onRead(report.scannedBytes);
-    return report !== undefined;
+    return yield* isRecoverable(this.#place, firstOffset, durableOffset);
   }
 
   /** Cuts a segment at its first bad batch, if any, and writes a wrong index again. */
@@ -440,13 +437,13 @@ class Repair {
     const { firstOffset, nextOffset } = segment;
     const messages = nextOffset - firstOffset + segment.messages;
     // The log first: an unpaired index is refused, an unpaired log would count as a segment.
-    for (const name of filesOf(segment)) {
-      const isLog = name.endsWith(".log");
-      const file = yield* storage.open(`${dir}/${name}`);
+    for (const kind of ["log", "index"] as const) {
+      if (!segment[kind]) continue;
+      const file = yield* storage.open(segmentPath(dir, firstOffset, kind));
       const byteLength = yield* file.size();
       yield* file.sync("full");
       yield* file.close();
-      const what = isLog ? 0 : "index";
+      const what = kind === "log" ? 0 : kind;
       const kept = yield* freeCutPath(this.#place, firstOffset, what);
       yield* storage.rename(file.path, kept);
       yield* storage.syncDirectory(dir);
@@ -454,7 +451,7 @@ class Repair {
         action: "setAside",
         path: file.path,
         byteLength,
-        messages: isLog ? messages : 0,
+        messages: kind === "log" ? messages : 0,
         kept,
       });
     }

@@ -117,21 +117,18 @@ class Salvage implements BatchSource {
     while (!this.#selection.isOver) {
       if (this.#resync === undefined && !(yield* this.#openNext())) break;
       const next = yield* this.#resync!.next();
-      if (!(next instanceof MessageBatch)) {
-        if (next.reason !== "end") stop = next;
-        else {
-          yield* this.#finish(stop);
-          stop = undefined;
-        }
-        continue;
+      if (next instanceof MessageBatch) {
+        const { position, firstOffset } = next;
+        if (stop !== undefined) this.#damaged(stop, position, firstOffset);
+        stop = undefined;
+        const batch = this.#withoutRepeated(next);
+        const selected = batch && this.#selection.select(batch);
+        if (selected !== undefined) return selected;
+      } else if (next.reason !== "end") stop = next;
+      else {
+        yield* this.#finish(stop);
+        stop = undefined;
       }
-      if (stop !== undefined) {
-        this.#damaged(stop, next.position, next.firstOffset);
-      }
-      stop = undefined;
-      const batch = this.#withoutRepeated(next);
-      const selected = batch && this.#selection.select(batch);
-      if (selected !== undefined) return selected;
     }
     return undefined;
   }

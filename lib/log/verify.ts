@@ -17,7 +17,7 @@ import { type LogReaderOptions, placeOf } from "./log_options.ts";
 import type { LogPlace } from "./meta.ts";
 import { join, type SegmentFileKind, segmentPath } from "./names.ts";
 import { readIfThere, readIndex, sizeAt } from "./_segment_files.ts";
-import { recoveryOf, vouchedOffset } from "./_try_recovery.ts";
+import { isRecoverable, vouchedOffset } from "./_try_recovery.ts";
 
 /** The progress of a verification. */
 export interface VerifyProgress {
@@ -165,13 +165,13 @@ class Verification {
     const isShort = expected !== undefined && expected < durable;
     if (!isShort || last === undefined || this.#ending === "written") return;
     if (yield* this.#looksDifferent()) return;
-    const end = Math.max(start, this.#durableOffset) - 1;
     this.#report({
       path: this.#path(last, "log"),
       kind: "gap",
       offset: expected!,
-      message:
-        `messages ${expected} to ${end} are missing at its end: they were durable`,
+      message: `messages ${expected} to ${
+        durable - 1
+      } are missing at its end: they were durable`,
     });
   }
 
@@ -250,7 +250,11 @@ class Verification {
           (yield* isZero(log, pool, stop.position, bound));
         if (!isRoom) {
           const isCut = isLeft &&
-            (yield* recoveryOf(this.#place, firstOffset, this.#durableOffset));
+            (yield* isRecoverable(
+              this.#place,
+              firstOffset,
+              this.#durableOffset,
+            ));
           this.#damage(log.path, stop, bound, isCut ? "; opening cuts it" : "");
           return undefined;
         }
