@@ -38,9 +38,13 @@ export interface LogContents {
 /**
  * Reads a log's directory, but no segment. What is wrong is a fault, not an error.
  *
+ * @param withOwner Whether to read the owner file.
  * @throws {Deno.errors.NotFound} If there is no log in the directory.
  */
-export function* readContents(place: LogPlace): Task<LogContents> {
+export function* readContents(
+  place: LogPlace,
+  withOwner = true,
+): Task<LogContents> {
   const { storage, dir } = place;
   const isLocked = storage.isLocked(dir);
   const listing = yield* listDirectory(storage, dir);
@@ -67,7 +71,7 @@ export function* readContents(place: LogPlace): Task<LogContents> {
     metaError = report("meta", metaPath(dir), error);
   }
   try {
-    if (listing.hasOwner) owner = yield* readOwnerFile(place);
+    if (withOwner && listing.hasOwner) owner = yield* readOwnerFile(place);
     refuseOtherOwner(dir, meta, owner);
   } catch (error) {
     ownerError = report("owner", ownerPath(dir), error);

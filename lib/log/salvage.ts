@@ -196,15 +196,15 @@ class Salvage implements BatchSource {
 
   *#findSegments(): Task<Part[]> {
     const { dir } = this.#place;
-    const contents = yield* readContents(this.#place);
+    // The owner file holds no messages, so it may be unreadable.
+    const contents = yield* readContents(this.#place, false);
     const { isLocked, listing, metaError, segments, faults } = contents;
     if (metaError instanceof Deno.errors.NotSupported) throw metaError;
     this.#hasWriter = isLocked;
     this.#nextOffset = segments.start;
     for (const fault of faults) {
-      // A gap is reported when the segment after it is read. The owner file holds no messages.
-      const isOther = fault.kind === "gap" || fault.kind === "owner";
-      if (!isOther) this.#skipped(fault);
+      // A gap is reported when the segment after it is read.
+      if (fault.kind !== "gap") this.#skipped(fault);
     }
     const logs = segments.kept.filter((each) => each.log);
     return logs.map(({ firstOffset }, i) => ({
