@@ -2,6 +2,7 @@ import type { Task } from "../base/mod.ts";
 import {
   CorruptSegmentError,
   recoverSegment,
+  type ScanStop,
   type SegmentState,
 } from "../segment/mod.ts";
 import { OverlayStorage } from "../storage/mod.ts";
@@ -55,15 +56,21 @@ export function* tryRecovery(
   }
 }
 
-/** Whether recovery accepts the last segment of a log that was not closed. */
+/**
+ * Whether recovery accepts the last segment of a log that was not closed, and leaves only valid
+ * batches. It does not read what lies far before the last index entry, so damage may stay there.
+ *
+ * @param stop The first invalid batch of the segment, if any.
+ */
 export function* isRecoverable(
   place: LogPlace,
   firstOffset: number,
   durableOffset: number,
+  stop: ScanStop | undefined,
 ): Task<boolean> {
   try {
-    yield* tryRecovery(place, firstOffset, durableOffset);
-    return true;
+    const { end } = yield* tryRecovery(place, firstOffset, durableOffset);
+    return stop === undefined || end <= stop.position;
   } catch (error) {
     if (error instanceof CorruptSegmentError) return false;
     throw error;

@@ -214,7 +214,8 @@ function* repairing(place: RepairPlace, plan: RepairPlan): Task<RepairPlan> {
  *   scan every segment
  *   with keep "newest": set aside the segments before the last run, and raise the first offset
  *   for each segment that starts where the run ends:
- *     if it is the last one and recovery would accept it: leave it to opening
+ *     if it is the last one, and recovery would accept it and cut the first bad batch: leave it to
+ *       opening
  *     else: keep the bytes from the first bad batch, cut them, write a wrong index again; the run
  *       ends with the cut
  *   set aside every segment after the run
@@ -370,13 +371,18 @@ class Repair {
 
   /** Whether opening recovers the last segment, or completes its interrupted creation. */
   *#isLeft(segment: Scanned): Task<boolean> {
-    const { class: meaning, firstOffset } = segment;
+    const { class: meaning, firstOffset, stop } = segment;
     if (meaning === "lost") return false;
     // Without an owner file, the creation held no durable messages.
     if (this.#owner === undefined) return meaning === "begun";
     if (this.#isEndChanged) return false;
     const durableOffset = vouchedOffset(this.#owner);
-    return yield* isRecoverable(this.#place, firstOffset, durableOffset);
+    return yield* isRecoverable(
+      this.#place,
+      firstOffset,
+      durableOffset,
+      stop,
+    );
   }
 
   /** Cuts a segment at its first bad batch, if any, and writes a wrong index again. */

@@ -254,6 +254,7 @@ class Verification {
               this.#place,
               firstOffset,
               this.#durableOffset,
+              stop,
             ));
           this.#damage(log.path, stop, bound, isCut ? "; opening cuts it" : "");
           return undefined;
