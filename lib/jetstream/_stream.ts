@@ -9,7 +9,22 @@ import { ClosedConnectionError, type NatsConnection } from "@nats-io/nats-core";
 import { abortable, delay } from "../base/mod.ts";
 import { ShippingError } from "../ship/mod.ts";
 import { CODE, isRefusal } from "./_replies.ts";
-import type { JetStreamConnection } from "./connection.ts";
+
+/**
+ * A connection of the NATS client: what `connect` of `@nats-io/transport-node` returns.
+ *
+ * Only the members that identify such a connection are listed here.
+ */
+export interface JetStreamConnection {
+  /** Whether the connection was closed for good. */
+  isClosed(): boolean;
+  /** Resolves when the connection is closed, to the error if there is one. */
+  closed(): Promise<void | Error>;
+  /** Returns the address of the server. */
+  getServer(): string;
+  /** Resolves when the server has taken all that was published. */
+  flush(): Promise<void>;
+}
 
 /** A subject of a stream. */
 export interface JetStreamAddress {
@@ -32,7 +47,8 @@ const LOOK_DELAY_MS = 500;
 
 /** Asks the servers about one subject of a stream. */
 export class StreamView {
-  readonly address: JetStreamAddress;
+  readonly stream: string;
+  readonly subject: string;
   readonly timeoutMs: number;
   readonly connection: NatsConnection;
   #manager: JetStreamManager | undefined;
@@ -53,7 +69,8 @@ export class StreamView {
       "a name without white space and . * > / \\",
     );
     this.connection = connection as NatsConnection;
-    this.address = { stream, subject };
+    this.stream = stream;
+    this.subject = subject;
     this.timeoutMs = timeoutMs;
   }
 
@@ -63,9 +80,8 @@ export class StreamView {
    * @throws {ShippingError} If there is none, or it does not have the subject.
    */
   async config(signal: AbortSignal): Promise<StreamConfig> {
-    const { stream, subject } = this.address;
-    const ask = (streams: StreamAPI) => streams.info(stream);
-    const { config } = await this.#asked(ask, signal);
+    const { stream, subject } = this;
+    const { config } = await this.#asked((all) => all.info(stream), signal);
     if (config.subjects?.some((each) => includesSubject(each, subject))) {
       return config;
     }
@@ -77,17 +93,15 @@ export class StreamView {
     );
   }
 
-  /** Returns the last message of the subject; `null` if there is none. */
-  last(signal: AbortSignal): Promise<StoredMsg | null> {
-    const { stream, subject } = this.address;
-    const query = { last_by_subj: subject };
-    return this.#asked((streams) => streams.getMessage(stream, query), signal);
-  }
-
-  /** Returns the first message of the subject from a sequence; `null` if there is none. */
-  firstFrom(seq: number, signal: AbortSignal): Promise<StoredMsg | null> {
-    const { stream, subject } = this.address;
-    const query = { seq, next_by_subj: subject };
+  /**
+   * Returns the last message of the subject or, with a sequence, the first one from there; `null` if
+   * there is none.
+   */
+  message(signal: AbortSignal, seq?: number): Promise<StoredMsg | null> {
+    const { stream, subject } = this;
+    const query = seq === undefined
+      ? { last_by_subj: subject }
+      : { seq, next_by_subj: subject };
     return this.#asked((streams) => streams.getMessage(stream, query), signal);
   }
 
@@ -109,7 +123,7 @@ export class StreamView {
         if (look === LOOKS) {
           throw new ShippingError(
             "gone",
-            `There is no stream '${this.address.stream}'`,
+            `There is no stream '${this.stream}'`,
             { cause: error },
           );
         }

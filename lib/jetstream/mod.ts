@@ -20,5 +20,8 @@
  */
 export { jetStreamSink } from "./sink.ts";
 export { jetStreamSource } from "./source.ts";
-export type { JetStreamAddress, JetStreamOptions } from "./_stream.ts";
-export type { JetStreamConnection } from "./connection.ts";
+export type {
+  JetStreamAddress,
+  JetStreamConnection,
+  JetStreamOptions,
+} from "./_stream.ts";

@@ -1,9 +1,12 @@
 import { DeliverPolicy, jetstream, type JsMsg } from "@nats-io/jetstream";
 import { onAbort } from "../base/mod.ts";
-import type { JetStreamConnection } from "./connection.ts";
 import type { ResumePoint, Source, SourceMessage } from "../ship/mod.ts";
 import { LOG_HEADER, offsetOf, userHeadersOf } from "./_headers.ts";
-import { type JetStreamOptions, StreamView } from "./_stream.ts";
+import {
+  type JetStreamConnection,
+  type JetStreamOptions,
+  StreamView,
+} from "./_stream.ts";
 
 /** Upper bound of the messages that the server sends before they are appended. */
 const MAX_MESSAGES = 2000;
@@ -45,9 +48,9 @@ async function* messages(
   from: ResumePoint,
   { follow, signal }: { follow: boolean; signal: AbortSignal },
 ): AsyncGenerator<SourceMessage, void, void> {
-  const { connection, address: { stream, subject } } = view;
+  const { connection, stream, subject } = view;
   await view.config(signal);
-  const last = await view.last(signal);
+  const last = await view.message(signal);
   if (last === null && !follow) return;
   const start = await startOf(view, from, last?.seq ?? 0, signal);
   if (!follow && start > last!.seq) return;
@@ -105,7 +108,7 @@ async function startOf(
   let high = lastSequence + 1;
   while (low < high) {
     const middle = Math.floor((low + high) / 2);
-    const found = await view.firstFrom(middle, signal);
+    const found = await view.message(signal, middle);
     const offset = offsetOf(found?.header);
     if (found === null || offset === undefined || offset >= nextOffset) {
       high = middle;
