@@ -7,10 +7,11 @@ import {
 import { join, segmentName, TEMPORARY_SUFFIX } from "../log/mod.ts";
 import { isZero } from "../segment/mod.ts";
 import { haveEqualBytes, type TaskFile } from "../storage/mod.ts";
-import type { Carrying, OffsetRange } from "./carried_cursors.ts";
+import type { CarriedCursor } from "./carried_cursors.ts";
 import { corrupt, type Damage } from "./_damage.ts";
 import type { ListedSegment, Listing } from "./_directory.ts";
 import { type Place, withFile } from "./_files.ts";
+import type { TransferOptions } from "./options.ts";
 import { Output } from "./_output.ts";
 import {
   beginReport,
@@ -40,14 +41,16 @@ export interface Transfer {
    * closed, so it has no torn tail, but space may be prepared in it.
    */
   isExport: boolean;
-  /** Whether nothing is written. */
-  isDry: boolean;
+  /** Whether anything is written, and what is called with the progress. */
+  options: TransferOptions;
   /** Segments of the source, in their order. */
   segments: readonly ListedSegment[];
   /** Whether a torn tail is left out. */
   cutsTornTail: boolean;
   /** Plans the cursors or consumer offsets of the target, once the messages are known. */
-  carry(range: OffsetRange, target: Listing): Task<Carrying>;
+  carry(report: TransferReport, target: Listing): Task<CarriedCursor[]>;
+  /** Writes a cursor or a consumer offset that the target does not have, durably. */
+  putCursor(cursor: CarriedCursor): Task<void>;
   /** Converts a segment; returns the append time of its last batch. */
   convert(conversion: Conversion, source: SegmentSource): Task<number>;
 }
@@ -126,10 +129,10 @@ export class Conversion {
   }
 
   *#create(name: string, bytes: number): Task<Output> {
-    const { place, isDry } = this.transfer;
+    const { place, options: { dryRun } } = this.transfer;
     const path = join(this.report.to, name + TEMPORARY_SUFFIX);
-    if (!isDry) this.#temporary.push(path);
-    const output = yield* Output.create(place, path, { bytes, isDry });
+    if (!dryRun) this.#temporary.push(path);
+    const output = yield* Output.create(place, path, bytes, dryRun);
     this.#open.push(output);
     return output;
   }

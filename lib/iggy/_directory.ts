@@ -4,10 +4,10 @@ import {
   listDirectory as listLog,
   type Listing as LogListing,
   segmentName,
+  unlessGone,
 } from "../log/mod.ts";
 import type { TaskStorage } from "../storage/mod.ts";
 import { corrupt } from "./_damage.ts";
-import { ifThere } from "./_files.ts";
 
 /** A segment of a source. */
 export interface ListedSegment {
@@ -43,7 +43,7 @@ export function* listDirectory(
   dir: string,
 ): Task<Listing> {
   const listing: Partial<LogListing> =
-    (yield* ifThere(listLog(storage, dir))) ?? {};
+    (yield* unlessGone(listLog(storage, dir))) ?? {};
   const { segments = [], temporary = [], odd = [] } = listing;
   for (const { name, found } of odd) {
     throw new Deno.errors.NotSupported(

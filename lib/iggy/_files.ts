@@ -1,14 +1,10 @@
 import { roundDown, roundUp, type Task } from "../base/mod.ts";
-import { acquire, type BufferPool } from "../pool/mod.ts";
-import type { StorageEntry, TaskFile, TaskStorage } from "../storage/mod.ts";
+import { type LogPlace, unlessGone } from "../log/mod.ts";
+import { acquire } from "../pool/mod.ts";
+import type { StorageEntry, TaskFile } from "../storage/mod.ts";
 
 /** Where files are, and where blocks come from. */
-export interface Place {
-  /** Where the files are. */
-  storage: TaskStorage;
-  /** Where blocks come from. */
-  pool: BufferPool;
-}
+export type Place = Omit<LogPlace, "dir">;
 
 /** Opens a file for reading, hands it on, and closes it whatever happens. */
 export function* withFile<T>(
@@ -50,7 +46,7 @@ export function readSmall(
   place: Place,
   path: string,
 ): Task<Uint8Array<ArrayBuffer> | undefined> {
-  return ifThere(withFile(place, path, function* (file) {
+  return unlessGone(withFile(place, path, function* (file) {
     return yield* readAt(place, file, 0, yield* file.size());
   }));
 }
@@ -60,15 +56,5 @@ export function* listIfThere(
   { storage }: Place,
   path: string,
 ): Task<StorageEntry[]> {
-  return (yield* ifThere(storage.list(path))) ?? [];
-}
-
-/** Runs a task; returns `undefined` if its file does not exist. */
-export function* ifThere<T>(task: Task<T>): Task<T | undefined> {
-  try {
-    return yield* task;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
+  return (yield* unlessGone(storage.list(path))) ?? [];
 }

@@ -35,7 +35,8 @@ export class Output {
   static *create(
     place: Place,
     path: string,
-    { bytes, isDry }: { bytes: number; isDry: boolean },
+    bytes: number,
+    isDry = false,
   ): Task<Output> {
     const buffer = yield* acquire(place.pool, bytes);
     if (isDry) return new Output(place, path, undefined, buffer);

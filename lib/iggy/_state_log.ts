@@ -56,8 +56,8 @@ export function readStateLog(
   try {
     while (at < bytes.length) {
       const entry = new Fields(bytes.subarray(at));
-      entry.skip(HEADER_BYTES - 4);
-      entry.skip(entry.uint32());
+      entry.take(HEADER_BYTES - 4);
+      entry.take(entry.uint32());
       const code = entry.uint32();
       const command = entry.take(entry.uint32());
       apply(streams, code, new Fields(command));
@@ -82,16 +82,21 @@ function apply(
   code: number,
   command: Fields,
 ): void {
-  const findStream = () => one(streams, command.identifier());
+  const one = <T extends { name: string }>(all: Map<number, T>) => {
+    const wanted = command.identifier();
+    const text = `it names ${JSON.stringify(wanted)}, which does not exist`;
+    return find(all, wanted, () => new RangeError(text));
+  };
+  const findStream = () => one(streams);
   const findTopic = () => {
     const [, { topics }] = findStream();
-    const [id, topic] = one(topics, command.identifier());
+    const [id, topic] = one(topics);
     return { topics, id, topic };
   };
   switch (code) {
     case COMMAND.CREATE_STREAM: {
       const id = command.uint32();
-      command.skip(4);
+      command.take(4);
       streams.set(id, { name: command.name(), topics: new Map() });
       break;
     }
@@ -105,17 +110,17 @@ function apply(
       break;
     case COMMAND.CREATE_TOPIC: {
       const id = command.uint32();
-      command.skip(4);
+      command.take(4);
       const [, stream] = findStream();
       const count = command.uint32();
-      command.skip(TOPIC_SETTINGS_BYTES);
+      command.take(TOPIC_SETTINGS_BYTES);
       const partitions = new Set(Array.from({ length: count }, (_, i) => i));
       stream.topics.set(id, { name: command.name(), partitions });
       break;
     }
     case COMMAND.UPDATE_TOPIC: {
       const { topic } = findTopic();
-      command.skip(TOPIC_SETTINGS_BYTES);
+      command.take(TOPIC_SETTINGS_BYTES);
       topic.name = command.name();
       break;
     }
@@ -139,42 +144,31 @@ function apply(
   }
 }
 
-/** Returns the stream or topic with an id or a name; `undefined` if there is none. */
+/** Returns the stream or topic with an id or a name, or throws what `missing` makes. */
 export function find<T extends { name: string }>(
   all: ReadonlyMap<number, T>,
   wanted: number | string,
-): [number, T] | undefined {
-  return [...all].find(([id, { name }]) =>
+  missing: () => Error,
+): [number, T] {
+  const found = [...all].find(([id, { name }]) =>
     typeof wanted === "number" ? id === wanted : name === wanted
   );
-}
-
-function one<T extends { name: string }>(
-  all: ReadonlyMap<number, T>,
-  wanted: number | string,
-): [number, T] {
-  const found = find(all, wanted);
-  if (found !== undefined) return found;
-  throw new RangeError(
-    `it names ${JSON.stringify(wanted)}, which does not exist`,
-  );
+  if (found === undefined) throw missing();
+  return found;
 }
 
 /** Reads little-endian fields, one after the other. Throws a `RangeError` where the bytes end. */
 class Fields {
   position = 0;
   readonly #bytes: Uint8Array;
-  readonly #view: DataView;
 
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
   uint32(): number {
-    const value = this.#view.getUint32(this.position, true);
-    this.position += 4;
-    return value;
+    const { buffer, byteOffset } = this.take(4);
+    return new DataView(buffer, byteOffset).getUint32(0, true);
   }
 
   take(length: number): Uint8Array {
@@ -185,10 +179,6 @@ class Fields {
     const part = this.#bytes.subarray(this.position, end);
     this.position = end;
     return part;
-  }
-
-  skip(length: number): void {
-    this.take(length);
   }
 
   /** Reads a length of one byte, and a text. */

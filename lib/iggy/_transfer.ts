@@ -1,6 +1,5 @@
 import type { Task } from "../base/mod.ts";
 import { join, segmentName, TEMPORARY_SUFFIX } from "../log/mod.ts";
-import type { Carrying } from "./carried_cursors.ts";
 import { refuseServed, refuseUnclosed, withLock } from "./_checks.ts";
 import { Conversion, holdsOthers, type Transfer } from "./_conversion.ts";
 import { corrupt } from "./_damage.ts";
@@ -10,7 +9,6 @@ import {
   type Listing,
 } from "./_directory.ts";
 import { fileSize, type Place } from "./_files.ts";
-import type { TransferOptions } from "./options.ts";
 import type { TransferReport } from "./report.ts";
 
 /**
@@ -22,22 +20,16 @@ import type { TransferReport } from "./report.ts";
  * logs, which `Log.open` refuses, and a server finds the first messages. The same call completes
  * the copy. After a failure the temporary files are removed.
  */
-export function* runTransfer(
-  transfer: Transfer,
-  onProgress: TransferOptions["onProgress"],
-): Task<TransferReport> {
-  const { place, subject: { to }, isDry } = transfer;
-  if (isDry) return yield* convertAll(transfer, onProgress);
+export function* runTransfer(transfer: Transfer): Task<TransferReport> {
+  const { place, subject: { to }, options } = transfer;
+  if (options.dryRun) return yield* convertAll(transfer);
   yield* place.storage.makeDirectory(to);
-  return yield* withLock(place, to, () => convertAll(transfer, onProgress));
+  return yield* withLock(place, to, () => convertAll(transfer));
 }
 
-function* convertAll(
-  transfer: Transfer,
-  onProgress: TransferOptions["onProgress"],
-): Task<TransferReport> {
-  const { place, subject, isExport, isDry, segments } = transfer;
-  const { from, to, format, firstOffset } = subject;
+function* convertAll(transfer: Transfer): Task<TransferReport> {
+  const { place, subject, isExport, options, segments } = transfer;
+  const { from, to, format } = subject;
   const partition = isExport ? to : from;
   const target = yield* listDirectory(place.storage, to);
   yield* refuseUnclosed(place, to, target);
@@ -45,11 +37,11 @@ function* convertAll(
   const existing = yield* sizesOf(place, to, target);
   const keepsNames = !isExport || format === "0.9";
   if (keepsNames) refuseOthers(to, existing, namesOf(segments));
-  const progress = yield* progressOf(transfer, onProgress);
+  const progress = yield* progressOf(transfer);
   const conversion = new Conversion(transfer, target.names, progress);
   const { report } = conversion;
   try {
-    if (!isDry) {
+    if (!options.dryRun) {
       for (const name of target.temporary) {
         yield* place.storage.remove(join(to, name));
       }
@@ -65,13 +57,11 @@ function* convertAll(
     report.replaces = [...existing.keys()].filter((name) =>
       made.get(name)?.wasThere !== true
     );
-    const { nextOffset } = report;
-    const carrying = yield* transfer.carry({ firstOffset, nextOffset }, target);
-    report.cursors = carrying.cursors;
-    if (isDry) return report;
+    report.cursors = yield* transfer.carry(report, target);
+    if (options.dryRun) return report;
     yield* refuseServed(place, partition);
     report.files = conversion.files;
-    yield* install(place, report, carrying);
+    yield* install(transfer, report);
     report.isDone = true;
     return report;
   } catch (error) {
@@ -104,11 +94,9 @@ function* convertSegments(
  * next. Cursors or consumer offsets are written before the logs.
  */
 function* install(
-  place: Place,
-  { to, files, replaces }: TransferReport,
-  carrying: Carrying,
+  { place: { storage }, putCursor }: Transfer,
+  { to, files, replaces, cursors }: TransferReport,
 ): Task<void> {
-  const { storage } = place;
   const missing = files.filter((file) => !file.wasThere);
   for (const { name, wasThere } of files) {
     if (wasThere) yield* storage.remove(join(to, name + TEMPORARY_SUFFIX));
@@ -124,7 +112,9 @@ function* install(
     if (name.endsWith(".index")) yield* rename(name);
   }
   yield* storage.syncDirectory(to);
-  yield* carrying.install();
+  for (const cursor of cursors) {
+    if (!cursor.wasThere) yield* putCursor(cursor);
+  }
   for (const { name } of missing) {
     if (!name.endsWith(".log")) continue;
     yield* rename(name);
@@ -164,8 +154,7 @@ function namesOf(segments: readonly ListedSegment[]): Set<string> {
 }
 
 function* progressOf(
-  { place, segments }: Transfer,
-  onProgress: TransferOptions["onProgress"],
+  { place, segments, options: { onProgress } }: Transfer,
 ): Task<((bytes: number) => void) | undefined> {
   if (onProgress === undefined) return undefined;
   let [bytes, totalBytes] = [0, 0];

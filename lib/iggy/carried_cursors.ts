@@ -8,20 +8,10 @@
  * @module
  */
 import type { Task } from "../base/mod.ts";
-import {
-  type LogPlace,
-  makeCursor,
-  readCursors,
-  type StoredCursor,
-} from "../log/mod.ts";
-import {
-  type ConsumerKind,
-  type ConsumerOffset,
-  MAX_CONSUMER_ID,
-  writeConsumerOffset,
-} from "./consumer_offsets.ts";
+import { type LogPlace, readCursors, type StoredCursor } from "../log/mod.ts";
+import { type ConsumerKind, MAX_CONSUMER_ID } from "./consumer_offsets.ts";
 import type { Place } from "./_files.ts";
-import type { IggyFormat } from "./format.ts";
+import type { TransferReport } from "./report.ts";
 
 /** A cursor of the log, and the corresponding consumer of the partition. */
 export interface CarriedCursor {
@@ -37,22 +27,6 @@ export interface CarriedCursor {
   position: number;
   /** Whether the target had it already. A cursor that has moved since then keeps its position. */
   wasThere: boolean;
-}
-
-/** Offsets of the copied messages. */
-export interface OffsetRange {
-  /** The first one. */
-  firstOffset: number;
-  /** The one after the last. */
-  nextOffset: number;
-}
-
-/** The planned cursors or consumer offsets of the target. */
-export interface Carrying {
-  /** The cursors and their consumers. */
-  cursors: readonly CarriedCursor[];
-  /** Writes those that the target does not have, durably. */
-  install(): Task<void>;
 }
 
 /** Names of cursors by the ids of consumers, or of groups. */
@@ -125,36 +99,24 @@ export function* findCursors(
  * @throws {Deno.errors.AlreadyExists} If the partition stores another offset for one of them.
  */
 export function planOffsets(
-  target: { place: Place; partition: string; format: IggyFormat },
   wanted: readonly WantedCursor[],
-  stored: readonly ConsumerOffset[],
-  range: OffsetRange,
-): Carrying {
-  const { place, partition, format } = target;
-  const cursors = wanted.map((each): CarriedCursor => {
-    const { name: cursor, kind, id, offset: sourcePosition } = each;
-    const position = within(range, sourcePosition);
-    const there = stored.find((each) => each.kind === kind && each.id === id);
-    if (there !== undefined && there.offset !== position - 1) {
+  { firstOffset, nextOffset, to, consumerOffsets }: TransferReport,
+): CarriedCursor[] {
+  return wanted.map(({ name: cursor, kind, id, offset: sourcePosition }) => {
+    const position = within(firstOffset, nextOffset, sourcePosition);
+    const there = consumerOffsets.find((each) =>
+      each.kind === kind && each.id === id
+    );
+    const wasThere = there !== undefined;
+    if (wasThere && there.offset !== position - 1) {
       throw new Deno.errors.AlreadyExists(
-        `Cannot copy to '${partition}': it stores offset ${there.offset} for ${kind} ${id}, and cursor '${cursor}' would store ${
+        `Cannot copy to '${to}': it stores offset ${there.offset} for ${kind} ${id}, and cursor '${cursor}' would store ${
           position - 1
         }. Remove 'offsets/${kind}s/${id}' if it is out of date`,
       );
     }
-    const wasThere = there !== undefined;
     return { cursor, kind, id, sourcePosition, position, wasThere };
   });
-  return {
-    cursors,
-    *install() {
-      for (const { kind, id, position, wasThere } of cursors) {
-        if (wasThere || position === 0) continue;
-        const offset = { kind, id, offset: position - 1 };
-        yield* writeConsumerOffset(place, partition, offset, format);
-      }
-    },
-  };
 }
 
 /**
@@ -165,36 +127,27 @@ export function planOffsets(
  * @throws {Deno.errors.AlreadyExists} If the directory has another cursor of a name.
  */
 export function* planCursors(
-  target: LogPlace,
+  place: Place,
   isUsed: boolean,
-  stored: readonly ConsumerOffset[],
-  range: OffsetRange,
-): Task<Carrying> {
-  const existing = yield* readCursors(target);
-  const cursors = stored.map(({ kind, id, offset }): CarriedCursor => {
+  { firstOffset, nextOffset, to, consumerOffsets }: TransferReport,
+): Task<CarriedCursor[]> {
+  const existing = yield* readCursors({ ...place, dir: to });
+  return consumerOffsets.map(({ kind, id, offset }) => {
     const cursor = `${kind}-${id}`;
     const sourcePosition = offset + 1;
-    const expected = within(range, sourcePosition);
+    const expected = within(firstOffset, nextOffset, sourcePosition);
     const there = existing.find(({ name }) => name === cursor);
     const position = there?.offset ?? expected;
     if (position !== expected && !isUsed) {
       throw new Deno.errors.AlreadyExists(
-        `Cannot copy to '${target.dir}': its cursor '${cursor}' is at ${position}, and ${kind} ${id} of the partition at ${expected}. Remove 'cursors/${cursor}' if it is out of date`,
+        `Cannot copy to '${to}': its cursor '${cursor}' is at ${position}, and ${kind} ${id} of the partition at ${expected}. Remove 'cursors/${cursor}' if it is out of date`,
       );
     }
     const wasThere = there !== undefined;
     return { cursor, kind, id, sourcePosition, position, wasThere };
   });
-  return {
-    cursors,
-    *install() {
-      for (const { cursor, position, wasThere } of cursors) {
-        if (!wasThere) yield* makeCursor(target, cursor, position);
-      }
-    },
-  };
 }
 
-function within({ firstOffset, nextOffset }: OffsetRange, at: number): number {
-  return Math.min(Math.max(at, firstOffset), nextOffset);
+function within(first: number, next: number, at: number): number {
+  return Math.min(Math.max(at, first), next);
 }

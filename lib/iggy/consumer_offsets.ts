@@ -1,6 +1,7 @@
 import type { Task } from "../base/mod.ts";
-import { join, TEMPORARY_SUFFIX } from "../log/mod.ts";
-import { ifThere, listIfThere, type Place, readSmall } from "./_files.ts";
+import { join, TEMPORARY_SUFFIX, unlessGone } from "../log/mod.ts";
+import type { CarriedCursor } from "./carried_cursors.ts";
+import { listIfThere, type Place, readSmall } from "./_files.ts";
 import type { IggyFormat } from "./format.ts";
 import { offsetChecksum } from "./_offset_checksum.ts";
 import { Output } from "./_output.ts";
@@ -55,25 +56,27 @@ export function* readConsumerOffsets(
   return offsets;
 }
 
-/** Writes a consumer offset under a temporary name, and renames it, durably. */
+/**
+ * Writes a consumer offset under a temporary name, and renames it, durably.
+ *
+ * @param position The offset after the one that is stored; at 0 there is no file.
+ */
 export function* writeConsumerOffset(
   place: Place,
   partition: string,
-  { kind, id, offset }: ConsumerOffset,
+  { kind, id, position }: CarriedCursor,
   format: IggyFormat,
 ): Task<void> {
+  if (position === 0) return;
   const { storage } = place;
   const dir = directoryOf(partition, kind);
   const path = join(dir, `${id}`);
   yield* storage.makeDirectory(dir);
   const temporary = path + TEMPORARY_SUFFIX;
-  yield* ifThere(storage.remove(temporary));
-  const output = yield* Output.create(place, temporary, {
-    bytes: OUTPUT_BYTES,
-    isDry: false,
-  });
+  yield* unlessGone(storage.remove(temporary));
+  const output = yield* Output.create(place, temporary, OUTPUT_BYTES);
   try {
-    output.append(encode(offset, format));
+    output.append(encode(position - 1, format));
     yield* output.finish();
   } finally {
     yield* output.close();

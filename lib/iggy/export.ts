@@ -14,17 +14,15 @@ import {
   planOffsets,
 } from "./carried_cursors.ts";
 import { refuseUnclosed, withLock } from "./_checks.ts";
-import { readConsumerOffsets } from "./consumer_offsets.ts";
+import {
+  readConsumerOffsets,
+  writeConsumerOffset,
+} from "./consumer_offsets.ts";
 import { copySegment, expandSegment } from "./_convert_batches.ts";
 import { listDirectory, segmentsOf } from "./_directory.ts";
-import type { Place } from "./_files.ts";
 import type { IggyFormat } from "./format.ts";
 import { placeOf, type TransferOptions } from "./options.ts";
-import {
-  findPartition,
-  type Partition,
-  type PartitionAddress,
-} from "./partition.ts";
+import { findPartition, type PartitionAddress } from "./partition.ts";
 import type { TransferReport } from "./report.ts";
 import { runTransfer } from "./_transfer.ts";
 
@@ -113,79 +111,57 @@ function* exporting(
   options: ExportOptions,
 ): Task<TransferReport> {
   const dir = pathString(ACTION, logDir);
-  const { format = "0.9", segmentBytes = MAX_SEGMENT_BYTES } = options;
-  const { consumers = {}, groups = {} } = options;
+  const {
+    format = "0.9",
+    segmentBytes = MAX_SEGMENT_BYTES,
+    consumers = {},
+    groups = {},
+    partition: number,
+  } = options;
   checkChoice(ACTION, "format", format, ["0.9", "0.8"]);
   checkInteger(ACTION, "segmentBytes", segmentBytes, 1, MAX_SEGMENT_BYTES);
-  if (options.partition !== undefined) {
-    checkInteger(ACTION, "partition", options.partition);
-  }
+  if (number !== undefined) checkInteger(ACTION, "partition", number);
   checkConsumerIds(ACTION, "consumers", consumers);
   checkConsumerIds(ACTION, "groups", groups);
   const place = placeOf(ACTION, options);
-  const partition = yield* findPartition(
-    place,
-    ACTION,
-    target,
-    options.partition,
-  );
+  const partition = yield* findPartition(place, ACTION, target, number);
   if (partition.format !== undefined && partition.format !== format) {
     throw new UnsupportedError(`Cannot export to '${partition.path}'`, {
       found: `the data directory of Iggy ${partition.format}`,
       needed: `one of Iggy ${format}, or 'format: "${partition.format}"'`,
     });
   }
-  const complete = { ...options, format, segmentBytes, consumers, groups };
-  return yield* withLock(
-    place,
-    dir,
-    () => exportLocked(place, dir, partition, complete),
-  );
-}
-
-/** The options with their defaults. */
-type CompleteOptions =
-  & ExportOptions
-  & Required<
-    Pick<ExportOptions, "format" | "segmentBytes" | "consumers" | "groups">
-  >;
-
-/** Exports while no writer can open the log. */
-function* exportLocked(
-  place: Place,
-  dir: string,
-  partition: Partition,
-  options: CompleteOptions,
-): Task<TransferReport> {
-  const { format, segmentBytes, consumers, groups } = options;
-  const source = yield* listDirectory(place.storage, dir);
-  yield* refuseUnclosed(place, dir, source);
-  const segments = segmentsOf(dir, source, LEFT_INDEX);
-  const log = { ...place, dir };
-  const { wanted, others } = yield* findCursors(log, consumers, groups);
-  const stored = yield* readConsumerOffsets(place, partition.path);
-  const target = { place, partition: partition.path, format };
-  return yield* runTransfer({
-    place,
-    subject: {
-      from: dir,
-      to: partition.path,
-      format,
-      partition: partition.id,
-      firstOffset: segments[0]!.firstOffset,
-      leaves: [...source.others, ...others.map((name) => `cursors/${name}`)],
-      consumerOffsets: stored,
-    },
-    isExport: true,
-    isDry: options.dryRun === true,
-    segments,
-    cutsTornTail: false,
-    *carry(range) {
-      return planOffsets(target, wanted, stored, range);
-    },
-    convert: (conversion, source) =>
-      format === "0.9"
-        ? copySegment(conversion, source, partition.id, false)
-        : expandSegment(conversion, source, segmentBytes),
-  }, options.onProgress);
+  // No writer can open the log meanwhile.
+  return yield* withLock(place, dir, function* () {
+    const source = yield* listDirectory(place.storage, dir);
+    yield* refuseUnclosed(place, dir, source);
+    const segments = segmentsOf(dir, source, LEFT_INDEX);
+    const log = { ...place, dir };
+    const { wanted, others } = yield* findCursors(log, consumers, groups);
+    return yield* runTransfer({
+      place,
+      subject: {
+        from: dir,
+        to: partition.path,
+        format,
+        partition: partition.id,
+        firstOffset: segments[0]!.firstOffset,
+        leaves: [...source.others, ...others.map((name) => `cursors/${name}`)],
+        consumerOffsets: yield* readConsumerOffsets(place, partition.path),
+      },
+      isExport: true,
+      options,
+      segments,
+      cutsTornTail: false,
+      *carry(report) {
+        return planOffsets(wanted, report);
+      },
+      putCursor: (cursor) =>
+        writeConsumerOffset(place, partition.path, cursor, format),
+      convert: (conversion, source) =>
+        format === "0.9"
+          ? copySegment(conversion, source, partition.id, false)
+          : expandSegment(conversion, source, segmentBytes),
+    });
+  });
 }

@@ -1,4 +1,5 @@
 import { checkChoice, drive, driveSync, type Task } from "../base/mod.ts";
+import { makeCursor } from "../log/mod.ts";
 import { pathString } from "../storage/mod.ts";
 import { planCursors } from "./carried_cursors.ts";
 import { refuseServed, refuseUnclosed } from "./_checks.ts";
@@ -93,7 +94,6 @@ function* importing(
   yield* refuseUnclosed(place, path, listing);
   yield* refuseServed(place, path);
   const format = yield* detectFormat(place, segments);
-  const stored = yield* readConsumerOffsets(place, path);
   return yield* runTransfer({
     place,
     subject: {
@@ -103,17 +103,18 @@ function* importing(
       partition: id,
       firstOffset: segments[0]!.firstOffset,
       leaves: [...listing.temporary, ...listing.others],
-      consumerOffsets: stored,
+      consumerOffsets: yield* readConsumerOffsets(place, path),
     },
     isExport: false,
-    isDry: options.dryRun === true,
+    options,
     segments,
     cutsTornTail: tornTail === "cut",
-    carry: (range, { hasMeta }) =>
-      planCursors({ ...place, dir }, hasMeta, stored, range),
+    carry: (report, { hasMeta }) => planCursors(place, hasMeta, report),
+    putCursor: ({ cursor, position }) =>
+      makeCursor({ ...place, dir }, cursor, position),
     convert: (conversion, source) =>
       format === "0.8"
         ? gatherSegment(conversion, source)
         : copySegment(conversion, source, 0, true),
-  }, options.onProgress);
+  });
 }

@@ -142,12 +142,8 @@ function* findByNames(
   const server = `'${dataDirectory}'`;
   const [streamId, stream] = resolve("stream", streams, address.stream, server);
   const within = `stream ${streamId} ('${stream.name}') of ${server}`;
-  const [topicId, topic] = resolve(
-    "topic",
-    stream.topics,
-    address.topic,
-    within,
-  );
+  const { topics } = stream;
+  const [topicId, topic] = resolve("topic", topics, address.topic, within);
   if (topic.partitions.has(id)) {
     const path = pathOf(dataDirectory, streamId, topicId, id);
     return { path, id, format: "0.8" };
@@ -163,12 +159,9 @@ function resolve<T extends { name: string }>(
   wanted: number | string,
   where: string,
 ): [number, T] {
-  const found = find(all, wanted);
-  if (found !== undefined) return found;
-  throw notFound(
-    `${what} ${JSON.stringify(wanted)} in ${where}`,
-    [...all].map(([id, { name }]) => `${id} ('${name}')`),
-  );
+  const existing = [...all].map(([id, { name }]) => `${id} ('${name}')`);
+  const text = `${what} ${JSON.stringify(wanted)} in ${where}`;
+  return find(all, wanted, () => notFound(text, existing));
 }
 
 function notFound(what: string, existing: readonly unknown[]): Error {

@@ -69,12 +69,16 @@ export interface TransferReport {
 }
 
 /** What a report says before anything is copied. */
-export type TransferSubject =
-  & Pick<
-    TransferReport,
-    "from" | "to" | "format" | "partition" | "firstOffset" | "leaves"
-  >
-  & Pick<TransferReport, "consumerOffsets">;
+export type TransferSubject = Pick<
+  TransferReport,
+  | "from"
+  | "to"
+  | "format"
+  | "partition"
+  | "firstOffset"
+  | "leaves"
+  | "consumerOffsets"
+>;
 
 /** Begins a report; the conversion counts. */
 export function beginReport(subject: TransferSubject): TransferReport {

@@ -68,5 +68,6 @@ export type { RetainNowOptions, RetainOptions } from "./retain/plan.ts";
 export { previewRetention } from "./retain/retention.ts";
 export type { RetentionReport } from "./retain/retention.ts";
 export type { RetentionStats } from "./retain/retainer.ts";
+export { unlessGone } from "./_segment_files.ts";
 export { verifyLog, verifyLogSync } from "./verify.ts";
 export type { VerifyOptions, VerifyProgress } from "./verify.ts";
