@@ -2,7 +2,7 @@ import { Command } from "commander";
 import type { Console } from "./_console.ts";
 import { wrap } from "./_terminal.ts";
 
-/** Makes a command for one run. A file of `commands/` exports one, and `commands.ts` lists it. */
+/** Makes a command for one run. `_run.ts` lists those of `commands/`. */
 export type MakeCommand = (console: Console) => Command;
 
 /**

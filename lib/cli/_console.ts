@@ -80,12 +80,13 @@ export class Console {
 
   readonly #buffer = new Uint8Array(BUFFER_BYTES);
   #fill = 0;
-  readonly #progress: Progress;
+  /** A line on a terminal that says what is being done. */
+  readonly progress: Progress;
 
   constructor(streams: Streams) {
     this.streams = streams;
     const { errors, interactive, columns = () => undefined } = streams;
-    this.#progress = new Progress(errors, interactive, columns);
+    this.progress = new Progress(errors, interactive, columns);
   }
 
   /** The columns of standard output, if it is a terminal and they are known. */
@@ -121,7 +122,7 @@ export class Console {
 
   /** Writes out what was gathered. After a failure it keeps the rest. */
   flush(): void {
-    this.endProgress();
+    this.progress.end();
     const end = this.#fill;
     let at = 0;
     try {
@@ -145,22 +146,12 @@ export class Console {
 
   /** Writes a line to standard error as it is. */
   errorLine(text: string): void {
-    this.endProgress();
+    this.progress.end();
     try {
       writeAll(this.streams.errors, ENCODER.encode(`${text}\n`));
     } catch {
       // There is no other place to report it.
     }
-  }
-
-  /** Shows progress on a terminal, a few times a second. */
-  progress(text: () => string): void {
-    this.#progress.show(text);
-  }
-
-  /** Clears the progress line. */
-  endProgress(): void {
-    this.#progress.end();
   }
 }
 

@@ -12,15 +12,12 @@ const CHUNK_BYTES = 4 * 1024 * 1024;
 export class LineTooLongError extends RangeError {
   /** `"LineTooLongError"`. */
   override readonly name: string = "LineTooLongError";
-  /** The line's number, from 1. */
-  readonly line: number;
 
-  /** Makes the error; the line has at least this many bytes. */
+  /** Makes the error for a line by its number, from 1; it has at least this many bytes. */
   constructor(line: number, bytes: number) {
     super(
       `Line ${line} has at least ${bytes} bytes: a message holds at most ${MAX_PAYLOAD_BYTES}`,
     );
-    this.line = line;
   }
 }
 

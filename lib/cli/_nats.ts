@@ -47,9 +47,11 @@ export const NATS_HELP =
   `Give several servers of a cluster with commas between them. --allow-net must allow them. TLS is
 used if the server requires it.`;
 
-/** Adds the options that both commands share. */
-export function natsOptions(made: Command): Command {
+/** Adds the argument and the options that both commands share. */
+export function natsOptions(made: Command, servers: "to" | "from"): Command {
   return made
+    .argument("<dir>", "the log's directory")
+    .requiredOption(`--${servers} <urls>`, "the servers")
     .requiredOption("--stream <name>", "the stream")
     .requiredOption("--subject <subject>", "the subject, for this log alone")
     .option("--creds <file>", "credentials of the user: JWT and seed")
@@ -113,16 +115,15 @@ async function connect(
   const nats = await import("@nats-io/transport-node");
   globalThis.addEventListener("error", ignoreAbandoned);
   tlsAlert = undefined;
-  const options = await connectionOptions(flags);
+  const options = await connectionOptions(flags, nats);
   let lastMessage = "";
   while (!signal.aborted) {
     try {
       return await nats.connect(options);
     } catch (error) {
       const { name, message, code } = error as Error & { code?: string };
-      const text = `Cannot connect to NATS at '${servers}': ${
-        tlsAlert ?? message
-      }`;
+      const reason = tlsAlert ?? message;
+      const text = `Cannot connect to NATS at '${servers}': ${reason}`;
       if (!waits || tlsAlert || !PASSING.test(code ?? name)) {
         throw new Error(text, { cause: error });
       }
@@ -150,6 +151,7 @@ function ignoreAbandoned(event: ErrorEvent): void {
 
 async function connectionOptions(
   flags: ConnectFlags,
+  { credsAuthenticator }: typeof import("@nats-io/transport-node"),
 ): Promise<ConnectionOptions> {
   const { creds, user, passwordFile, tlsCa, tlsCert, tlsKey } = flags;
   const hosts = flags.servers.split(",");
@@ -161,7 +163,6 @@ async function connectionOptions(
     pingInterval: PING_INTERVAL_MS,
   };
   if (creds !== undefined) {
-    const { credsAuthenticator } = await import("@nats-io/transport-node");
     options.authenticator = credsAuthenticator(Deno.readFileSync(creds));
   }
   if (user !== undefined) options.user = user;

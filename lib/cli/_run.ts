@@ -1,11 +1,39 @@
 import { type Command, CommanderError, type Help } from "commander";
 import { CorruptSegmentError } from "../segment/mod.ts";
 import project from "../../deno.json" with { type: "json" };
-import { command } from "./_command.ts";
-import { COMMANDS } from "./_commands.ts";
+import { command, type MakeCommand } from "./_command.ts";
 import type { Console } from "./_console.ts";
 import { Interrupted } from "./_interruption.ts";
 import { wrap } from "./_terminal.ts";
+import { cursors } from "./commands/_cursors.ts";
+import { ingest } from "./commands/_ingest.ts";
+import { inspect } from "./commands/_inspect.ts";
+import { metrics } from "./commands/_metrics.ts";
+import { probe } from "./commands/_probe.ts";
+import { read, tail } from "./commands/_read.ts";
+import { repair } from "./commands/_repair.ts";
+import { retain } from "./commands/_retain.ts";
+import { pull, ship } from "./commands/_ship.ts";
+import { exportLog, importLog } from "./commands/_transfer.ts";
+import { verify } from "./commands/_verify.ts";
+
+/** The commands, in the order of the help. A new one gets a line here. */
+export const COMMANDS: readonly MakeCommand[] = [
+  ingest,
+  read,
+  tail,
+  cursors,
+  inspect,
+  verify,
+  repair,
+  retain,
+  metrics,
+  probe,
+  exportLog,
+  importLog,
+  ship,
+  pull,
+];
 
 /** Exit codes. */
 const FAILED = 1;

@@ -1,6 +1,6 @@
 /** Help texts and tables on terminals of different widths. */
 import { assert, assertEquals } from "@std/assert";
-import { COMMANDS } from "../../lib/cli/_commands.ts";
+import { COMMANDS } from "../../lib/cli/_run.ts";
 import { Console } from "../../lib/cli/_console.ts";
 import { formatTable } from "../../lib/cli/_terminal.ts";
 import { Log } from "../../lib/log/mod.ts";

@@ -1,7 +1,7 @@
 /** What a user can do after damage. */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { Console } from "../../lib/cli/_console.ts";
-import { COMMANDS } from "../../lib/cli/_commands.ts";
+import { COMMANDS } from "../../lib/cli/_run.ts";
 import { Log } from "../../lib/log/mod.ts";
 import { FILES } from "../permissions.ts";
 import { batchesOf, segment } from "../log/_support.ts";

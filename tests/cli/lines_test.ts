@@ -1,4 +1,4 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { LineSplitter, LineTooLongError } from "../../lib/cli/_lines.ts";
 import { MAX_PAYLOAD_BYTES } from "../../lib/codec/mod.ts";
 
@@ -90,7 +90,8 @@ Deno.test("LineSplitter refuses a line that is too long by its number, complete 
         if (left === 0 && isWhole) room[length - 1] = 0x0a;
         for (const _ of splitter.push(length)) throw new Error("a line");
       }
-    }, LineTooLongError) as LineTooLongError;
-    assertEquals([error.line, left], [2, 0]);
+    }, LineTooLongError) as Error;
+    assertMatch(error.message, /^Line 2 has /);
+    assertEquals(left, 0);
   }
 });

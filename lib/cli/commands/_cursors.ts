@@ -1,8 +1,6 @@
-import type { Command } from "commander";
 import { type CursorInfo, LogReader } from "../../log/mod.ts";
 import { describeOwner } from "../../storage/mod.ts";
-import { command } from "../_command.ts";
-import type { Console } from "../_console.ts";
+import { command, type MakeCommand } from "../_command.ts";
 import { formatBytes, formatTable } from "../_terminal.ts";
 
 const HELP = `
@@ -16,8 +14,8 @@ Examples:
       delete a cursor`;
 
 /** `basalt cursors`: lists or deletes the cursors of a log. */
-export function cursors(console: Console): Command {
-  return command(
+export const cursors: MakeCommand = (console) =>
+  command(
     "cursors",
     "List the cursors of a log: their positions, what is left to read, and the processes that have them open.",
     HELP,
@@ -38,7 +36,6 @@ export function cursors(console: Console): Command {
       else if (found.length === 0) console.line("no cursors");
       else console.line(cursorTable(found, console.columns));
     });
-}
 
 /** Formats cursors as a table. */
 export function cursorTable(

@@ -1,10 +1,9 @@
-import type { Command } from "commander";
 import { delay } from "../../base/mod.ts";
 import { MAX_PAYLOAD_BYTES } from "../../codec/mod.ts";
 import { Log } from "../../log/mod.ts";
 import { NoSpaceError } from "../../storage/mod.ts";
 import { wholeNumber } from "../_amounts.ts";
-import { command } from "../_command.ts";
+import { command, type MakeCommand } from "../_command.ts";
 import type { Console } from "../_console.ts";
 import { Interrupted, Interruption } from "../_interruption.ts";
 import { LineSkipper, ResumeError } from "../_line_skipper.ts";
@@ -67,8 +66,8 @@ Examples:
       names that may contain newlines`;
 
 /** `basalt ingest`: appends lines to a log as messages. */
-export function ingest(console: Console): Command {
-  return command(
+export const ingest: MakeCommand = (console) =>
+  command(
     "ingest",
     "Append every line of a file or of standard input to a log. A message is a line with its terminator.",
     HELP,
@@ -101,7 +100,6 @@ export function ingest(console: Console): Command {
         if (!signal.aborted) source.close();
       }
     });
-}
 
 /**
  * Refuses a file in the log's directory, by whatever name: what is appended would be read again.
@@ -204,9 +202,8 @@ class Ingestion {
   /** Appends until the end or Ctrl-C. */
   async #appendAll(): Promise<void> {
     const { log, source, splitter, interruption, options } = this.#parts;
-    const skipper = options.resume === undefined
-      ? undefined
-      : new LineSkipper(log, options.resume, source.name);
+    const { resume = log.nextOffset } = options;
+    const skipper = new LineSkipper(log, resume, source.name);
     const isStream = source.size === undefined;
     using timers = new DisposableStack();
     if (isStream) {
@@ -218,11 +215,11 @@ class Ingestion {
       if (read === undefined) break;
       const lines = read === null ? splitter.rest() : splitter.push(read);
       for (const part of lines) {
-        const rest = skipper === undefined ? part : await skipper.skip(part);
+        const rest = await skipper.skip(part);
         if (rest !== undefined) await this.#append(rest);
       }
       if (read !== null) continue;
-      skipper?.finish();
+      skipper.finish();
       break;
     }
     // Closing would not wait for a full disk.
@@ -233,7 +230,7 @@ class Ingestion {
     const { log, source: { name, size }, console } = this.#parts;
     await this.#whenRoom(() => appendLines(log, lines));
     this.#bytes += lines.bytes.length;
-    console.progress(() => {
+    console.progress.show(() => {
       const of = size === undefined ? "" : ` of ${formatBytes(size)}`;
       return `appending ${formatBytes(this.#bytes)}${of} from '${name}'`;
     });

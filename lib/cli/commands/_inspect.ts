@@ -1,4 +1,3 @@
-import type { Command } from "commander";
 import {
   type CursorInfo,
   inspectLog,
@@ -11,7 +10,7 @@ import {
   type SegmentInspection,
 } from "../../log/mod.ts";
 import { describeOwner } from "../../storage/mod.ts";
-import { command } from "../_command.ts";
+import { command, type MakeCommand } from "../_command.ts";
 import type { Console } from "../_console.ts";
 import {
   formatBytes,
@@ -32,8 +31,8 @@ Examples:
       the same as one JSON object`;
 
 /** `basalt inspect`: shows what a log's directory holds. */
-export function inspect(console: Console): Command {
-  return command(
+export const inspect: MakeCommand = (console) =>
+  command(
     "inspect",
     "Show what a log's directory holds: segments, sizes, offsets, times, and what opening would do. Nothing is changed.",
     HELP,
@@ -54,7 +53,6 @@ export function inspect(console: Console): Command {
       }
       showConsumers(consumers, console);
     });
-}
 
 /** What `inspect` says of consumers; an error where it cannot be known. */
 interface Consumers {
@@ -66,16 +64,14 @@ interface Consumers {
 
 function describe(log: LogInspection): string[] {
   const { identity, firstOffset, nextOffset, segments } = log;
+  const messages = formatCount(nextOffset - firstOffset, "message");
+  const data = formatBytes(log.dataBytes);
+  const files = formatCount(segments.length, "segment");
+  const prepared = describePrepared(log);
   const lines = [
     `'${log.path}': ${describeState(log)}`,
     identity === undefined ? "no identity yet" : `identity ${identity}`,
-    `${
-      formatCount(nextOffset - firstOffset, "message")
-    } at offsets [${firstOffset}, ${nextOffset}); ${
-      formatBytes(log.dataBytes)
-    } of data in ${formatCount(segments.length, "segment")}${
-      describePrepared(log)
-    }`,
+    `${messages} at offsets [${firstOffset}, ${nextOffset}); ${data} of data in ${files}${prepared}`,
     `opening ${describeOpening(log.opening)}`,
     ...describeClock(log),
   ];
@@ -105,23 +101,22 @@ function describeClock(
   // A smaller difference may be the clock of another machine.
   if (clockBehindMicros < 1e6) return [];
   const last = segments.findLast((each) => each.lastTimestamp !== undefined);
-  const seconds = Math.round(clockBehindMicros / 1e6);
+  const ahead = formatCount(Math.round(clockBehindMicros / 1e6), "second");
+  const until = formatTime(last!.lastTimestamp!);
   return [
-    `the last message is ${
-      formatCount(seconds, "second")
-    } ahead of the clock: until ${
-      formatTime(last!.lastTimestamp!)
-    }, all messages get that time`,
+    `the last message is ${ahead} ahead of the clock: until ${until}, all messages get that time`,
   ];
 }
 
 function describeState({ locked, closed, owner }: LogInspection): string {
   if (closed) return "closed";
-  const writer = typeof owner === "object"
-    ? `${
-      describeOwner({ pid: owner.pid, since: owner.startedAt })
-    }, opening ${owner.generation}, durable up to offset ${owner.durableOffset}`
-    : "an unknown process";
+  let writer = "an unknown process";
+  if (typeof owner === "object") {
+    const { pid, startedAt: since, generation, durableOffset } = owner;
+    const process = describeOwner({ pid, since });
+    writer =
+      `${process}, opening ${generation}, durable up to offset ${durableOffset}`;
+  }
   return locked ? `being written by ${writer}` : `left open by ${writer}`;
 }
 
@@ -135,10 +130,9 @@ function describeOpening(opening: OpeningForecast): string {
 export function openingSteps(report: OpeningReport): string[] {
   return [
     ...report.recovered.map((each) => {
-      const { path, scannedBytes, cutBytes, rebuiltEntries } = each;
-      return `recover '${path}': read ${formatBytes(scannedBytes)}, cut ${
-        formatBytes(cutBytes)
-      } after the last batch, write ${rebuiltEntries} index entries`;
+      const read = formatBytes(each.scannedBytes);
+      const cut = formatBytes(each.cutBytes);
+      return `recover '${each.path}': read ${read}, cut ${cut} after the last batch, write ${each.rebuiltEntries} index entries`;
     }),
     ...report.kept.map((path) => `keep what it cuts in '${path}'`),
     ...report.removed.map((name) => `remove '${name}'`),
@@ -184,11 +178,10 @@ function showConsumers(
   if (removable instanceof Error) {
     console.text(`\nretention would fail: ${removable.message}`);
   } else if (removable.removedSegments > 0) {
-    const { removedSegments, removedBytes } = removable;
+    const segments = formatCount(removable.removedSegments, "segment");
+    const bytes = formatBytes(removable.removedBytes);
     console.text(
-      `\nretention may remove ${formatCount(removedSegments, "segment")}, ${
-        formatBytes(removedBytes)
-      }: no cursor needs them`,
+      `\nretention may remove ${segments}, ${bytes}: no cursor needs them`,
     );
   }
 }

@@ -1,7 +1,5 @@
-import type { Command } from "commander";
 import { directoryMetrics } from "../../log/mod.ts";
-import { command } from "../_command.ts";
-import type { Console } from "../_console.ts";
+import { command, type MakeCommand } from "../_command.ts";
 
 const HELP = `
 The figures come from the files of the log. A program that has the log open can serve more of them
@@ -12,8 +10,8 @@ Examples:
       for the textfile collector`;
 
 /** `basalt metrics`: prints figures of a log for Prometheus. */
-export function metrics(console: Console): Command {
-  return command(
+export const metrics: MakeCommand = (console) =>
+  command(
     "metrics",
     "Print the figures of a log and its cursors in the text format of Prometheus.",
     HELP,
@@ -22,4 +20,3 @@ export function metrics(console: Console): Command {
     .action(async (dir: string) =>
       console.write(new TextEncoder().encode(await directoryMetrics(dir)))
     );
-}

@@ -1,7 +1,5 @@
-import type { Command } from "commander";
 import { type Capabilities, probePath } from "../../storage/mod.ts";
-import { command } from "../_command.ts";
-import type { Console } from "../_console.ts";
+import { command, type MakeCommand } from "../_command.ts";
 import { formatTable } from "../_terminal.ts";
 
 const HELP = `
@@ -14,8 +12,8 @@ Examples:
       the same for a file, as JSON`;
 
 /** `basalt probe`: shows what files can do in a directory. */
-export function probe(console: Console): Command {
-  return command(
+export const probe: MakeCommand = (console) =>
+  command(
     "probe",
     "Show what files can do in a directory, and why: direct I/O, alignments, durable names and the engine.",
     HELP,
@@ -29,7 +27,6 @@ export function probe(console: Console): Command {
       const sides = ["left", "left", "left"] as const;
       console.line(formatTable(rowsOf(found), sides, console.columns));
     });
-}
 
 const NAMES: Readonly<Record<Capabilities["names"], string>> = {
   durable: "a new file survives a power cut once its directory is synced",

@@ -1,10 +1,16 @@
 import { type Command, Option } from "commander";
 import type { Message } from "../../codec/mod.ts";
-import { type Cursor, LogReader, salvageLog } from "../../log/mod.ts";
+import {
+  type Cursor,
+  inspectLog,
+  LogReader,
+  salvageLog,
+} from "../../log/mod.ts";
 import type { MessageBatch } from "../../segment/mod.ts";
 import { time, TIME_FORMS, wholeNumber } from "../_amounts.ts";
-import { command } from "../_command.ts";
+import { command, type MakeCommand } from "../_command.ts";
 import type { Console } from "../_console.ts";
+import { Interrupted, Interruption } from "../_interruption.ts";
 import { cutToWidth, formatTime } from "../_terminal.ts";
 
 /** Characters of a payload that a line shows. */
@@ -15,8 +21,8 @@ const MIN_LINE_COLUMNS = 60;
 const TEXT = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const PREVIEW_TEXT = new TextDecoder();
 
-/** The options that `read` and `tail` share. */
-export interface PrintingFlags {
+/** The options of `read` and `tail`. */
+interface Options {
   /** The first offset. */
   from?: number;
   /** The earliest append time, in microseconds since the Unix epoch. */
@@ -31,13 +37,13 @@ export interface PrintingFlags {
   raw?: true;
   /** Whether to print lines of JSON. */
   json?: true;
-}
-
-interface Options extends PrintingFlags {
+  /** Whether `read` continues after damage. */
   skipDamaged?: true;
+  /** Whether `tail` prints only messages that survive a power cut. */
+  durable?: true;
 }
 
-const HELP = `
+const READ_HELP = `
 With --json each message is one line. "text" holds a payload that is UTF-8, "base64" any other.
 Times are microseconds since the Unix epoch.
 
@@ -64,11 +70,11 @@ Examples:
       what was cut from a log`;
 
 /** `basalt read`: prints messages of a log, also while it is being written. */
-export function read(console: Console): Command {
+export const read: MakeCommand = (console) => {
   const made = command(
     "read",
     "Print the messages of a log, and verify each one first. Other processes may read and write meanwhile.",
-    HELP,
+    READ_HELP,
   ).argument("<dir>", "the log's directory, or a .log or .cut file in it");
   return printingOptions(made)
     .addOption(
@@ -100,10 +106,64 @@ export function read(console: Console): Command {
           : reader.read(options));
       await printAll(batches, options, cursor, console);
     });
-}
+};
+
+const TAIL_HELP = `
+It starts with the next message that is written, unless an option says otherwise. With --cursor it
+prints only durable messages.
+
+Examples:
+  basalt tail data/log
+      messages as they are written
+  basalt tail data/log --from 0 --json
+      all messages, then those that follow
+  basalt tail data/log --cursor audit --commit
+      continue where the last run stopped`;
+
+/** `basalt tail`: prints messages of a log as they are written. */
+export const tail: MakeCommand = (console) => {
+  const made = command(
+    "tail",
+    "Print the messages of a log as another process writes them, until Ctrl-C or --count.",
+    TAIL_HELP,
+  ).argument("<dir>", "the log's directory");
+  return printingOptions(made)
+    .addOption(
+      new Option(
+        "--since <time>",
+        `start with the first message appended since then: ${TIME_FORMS}`,
+      ).argParser(time).conflicts("cursor"),
+    )
+    .addOption(
+      new Option("--cursor <name>", "start at this cursor")
+        .conflicts("durable"),
+    )
+    .option("--durable", "print only messages that survive a power cut")
+    .action(async (dir: string, options: Options) => {
+      const { cursor: name, since, durable = false } = options;
+      using interruption = new Interruption();
+      const { signal } = interruption;
+      const reader = new LogReader(dir);
+      await using cursor = name === undefined
+        ? undefined
+        : await reader.cursor(name);
+      const start = async () =>
+        since !== undefined
+          ? { since }
+          : { from: options.from ?? (await inspectLog(dir)).nextOffset };
+      const batches = cursor?.batches({ signal }) ??
+        reader.tail({ ...await start(), durable, signal });
+      try {
+        await printAll(batches, options, cursor, console);
+      } catch (error) {
+        if (error !== signal.reason) throw error;
+        throw new Interrupted("Interrupted");
+      }
+    });
+};
 
 /** Adds the options that `read` and `tail` share. */
-export function printingOptions(made: Command): Command {
+function printingOptions(made: Command): Command {
   return made
     .addOption(
       new Option("--from <offset>", "start with the message at this offset")
@@ -140,9 +200,9 @@ function salvage(
 }
 
 /** Prints batches up to a count, commits them if asked to, and drops them. */
-export async function printAll(
+async function printAll(
   batches: AsyncIterableIterator<MessageBatch>,
-  { raw, json, commit, count = Infinity }: PrintingFlags,
+  { raw, json, commit, count = Infinity }: Options,
   cursor: Cursor | undefined,
   console: Console,
 ): Promise<void> {

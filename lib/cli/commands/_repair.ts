@@ -1,4 +1,4 @@
-import { type Command, Option } from "commander";
+import { Option } from "commander";
 import {
   planRepair,
   type RepairKeep,
@@ -6,7 +6,7 @@ import {
   type RepairPlan,
   type RepairStep,
 } from "../../log/mod.ts";
-import { command } from "../_command.ts";
+import { command, type MakeCommand } from "../_command.ts";
 import type { Console } from "../_console.ts";
 import { formatBytes, formatCount } from "../_terminal.ts";
 import { openingSteps } from "./_inspect.ts";
@@ -31,8 +31,8 @@ Examples:
       do it`;
 
 /** `basalt repair`: makes a damaged log whole. */
-export function repair(console: Console): Command {
-  return command(
+export const repair: MakeCommand = (console) =>
+  command(
     "repair",
     "Show how a damaged log would be repaired and what would be lost. With --yes, repair it.",
     HELP,
@@ -53,7 +53,7 @@ export function repair(console: Console): Command {
       let bytes = 0;
       const onRead = (more: number): void => {
         bytes += more;
-        console.progress(() => `reading '${dir}': ${formatBytes(bytes)}`);
+        console.progress.show(() => `reading '${dir}': ${formatBytes(bytes)}`);
       };
       const plan = await planRepair(dir, { onRead, ...keep && { keep } });
       if (!json) showPlan(plan, console);
@@ -67,28 +67,21 @@ export function repair(console: Console): Command {
         console.text("Nothing was changed. Add --yes to repair the log.");
       }
     });
-}
 
 function showPlan(plan: RepairPlan, console: Console): void {
   const { path, needed, steps, opening, firstOffset, nextOffset } = plan;
   if (!needed) return console.text(`'${path}' is whole: nothing to repair`);
   console.text(`To repair '${path}':`);
-  for (
-    const step of [
-      ...steps.map(describe),
-      ...openingSteps(opening),
-      "close the log",
-    ]
-  ) console.text(`- ${step}`, "  ");
+  const all = [...steps.map(describe), ...openingSteps(opening)];
+  for (const step of [...all, "close the log"]) console.text(`- ${step}`, "  ");
+  const lost = formatCount(plan.lostMessages, "valid message");
+  const bytes = formatBytes(plan.lostBytes);
+  const left = formatCount(nextOffset - firstOffset, "message");
   console.text(
-    `The log loses ${formatCount(plan.lostMessages, "valid message")}, ${
-      formatBytes(plan.lostBytes)
-    }, together with what is damaged. They are kept beside it.`,
+    `The log loses ${lost}, ${bytes}, together with what is damaged. They are kept beside it.`,
   );
   console.text(
-    `It then holds ${
-      formatCount(nextOffset - firstOffset, "message")
-    } at offsets [${firstOffset}, ${nextOffset}).`,
+    `It then holds ${left} at offsets [${firstOffset}, ${nextOffset}).`,
   );
 }
 
@@ -100,9 +93,8 @@ function describe(step: RepairStep): string {
   if (step.action === "createSegment") {
     return `make an empty segment at offset ${step.firstOffset}, because no segment is left`;
   }
-  const loss = `${formatBytes(step.byteLength)}, ${
-    formatCount(step.messages, "valid message")
-  }`;
+  const messages = formatCount(step.messages, "valid message");
+  const loss = `${formatBytes(step.byteLength)}, ${messages}`;
   if (step.action === "setAside") {
     return `take '${step.path}' out of the log (${loss}) and keep it as '${step.kept}'`;
   }

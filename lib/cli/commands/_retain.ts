@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { Log, previewRetention, type RetentionReport } from "../../log/mod.ts";
 import { bytes, duration, wholeNumber } from "../_amounts.ts";
-import { command } from "../_command.ts";
+import { command, type MakeCommand } from "../_command.ts";
 import type { Console } from "../_console.ts";
 import { formatBytes, formatCount } from "../_terminal.ts";
 
@@ -30,8 +30,8 @@ Examples:
       whole segments below an offset`;
 
 /** `basalt retain`: removes the oldest segments of a log. */
-export function retain(console: Console): Command {
-  return command(
+export const retain: MakeCommand = (console) =>
+  command(
     "retain",
     "Remove the oldest segments of a log by size, age or offset. No other process may be writing the log.",
     HELP,
@@ -66,19 +66,20 @@ export function retain(console: Console): Command {
       if (json) console.json(report);
       else showReport(report, dryRun, console);
     });
-}
 
 function showReport(
   report: RetentionReport,
   isDry: boolean,
   console: Console,
 ): void {
-  const { removedSegments, removedBytes, firstOffset, passedCursors } = report;
-  const verb = isDry ? "would remove" : "removed";
+  const { firstOffset, passedCursors } = report;
+  const [remove, begin] = isDry
+    ? ["would remove", "would begin"]
+    : ["removed", "begins"];
+  const segments = formatCount(report.removedSegments, "segment");
+  const bytes = formatBytes(report.removedBytes);
   console.text(
-    `${verb} ${formatCount(removedSegments, "segment")}, ${
-      formatBytes(removedBytes)
-    }: the log ${isDry ? "would begin" : "begins"} at offset ${firstOffset}`,
+    `${remove} ${segments}, ${bytes}: the log ${begin} at offset ${firstOffset}`,
   );
   if (passedCursors.length > 0) {
     console.text(`cursors that still needed them: ${passedCursors.join(", ")}`);

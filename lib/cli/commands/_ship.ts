@@ -1,7 +1,10 @@
-import type { Command } from "commander";
-import { LogReader } from "../../log/mod.ts";
-import { ship as shipLog, type Shipping } from "../../ship/mod.ts";
-import { command } from "../_command.ts";
+import { Log, LogReader } from "../../log/mod.ts";
+import {
+  pull as pullInto,
+  ship as shipLog,
+  type Shipping,
+} from "../../ship/mod.ts";
+import { command, type MakeCommand } from "../_command.ts";
 import type { Console } from "../_console.ts";
 import { NATS_HELP, type NatsFlags, natsOptions, withNats } from "../_nats.ts";
 import { formatCount } from "../_terminal.ts";
@@ -9,14 +12,19 @@ import { formatCount } from "../_terminal.ts";
 /** How often progress and failures are looked at, in milliseconds. */
 const LOOK_MS = 250;
 
-interface Flags extends NatsFlags {
+interface ShipFlags extends NatsFlags {
   to: string;
   cursor: string;
   once?: true;
   resumeFromCursor?: true;
 }
 
-const HELP = `
+interface PullFlags extends NatsFlags {
+  from: string;
+  follow?: true;
+}
+
+const SHIP_HELP = `
 Shipping continues where the stream ends, and follows the log until Ctrl-C. It waits for servers
 that fail. Another process may write the log meanwhile.
 
@@ -32,15 +40,13 @@ Examples:
       ship all messages to a cluster, and end`;
 
 /** `basalt ship`: ships a log's messages to a JetStream stream. */
-export function ship(console: Console): Command {
+export const ship: MakeCommand = (console) => {
   const made = command(
     "ship",
     "Ship a log's durable messages to a subject of a NATS JetStream stream. Each is stored once.",
-    HELP,
-  )
-    .argument("<dir>", "the log's directory")
-    .requiredOption("--to <urls>", "the servers");
-  return natsOptions(made)
+    SHIP_HELP,
+  );
+  return natsOptions(made, "to")
     .option(
       "--cursor <name>",
       "the cursor that keeps the position",
@@ -51,7 +57,7 @@ export function ship(console: Console): Command {
       "--resume-from-cursor",
       "continue at the cursor if the stream has less than it acknowledged",
     )
-    .action((dir: string, flags: Flags) => {
+    .action((dir: string, flags: ShipFlags) => {
       const { to: servers, once = false, stream, subject, cursor } = flags;
       const how = { ...flags, servers, waits: !once };
       return withNats(how, console, async (connection, interruption) => {
@@ -77,7 +83,49 @@ export function ship(console: Console): Command {
         return [report, text];
       });
     });
-}
+};
+
+const PULL_HELP = `
+The log is created if it does not exist. Otherwise pulling continues at its end. Shipped messages
+get their old offsets again, and a missing message ends the command.
+
+${NATS_HELP}
+
+Examples:
+  basalt pull data/restored --from nats://127.0.0.1:4222 --stream edge --subject edge.7
+      restore a log that was shipped
+  basalt pull data/commands --from nats://127.0.0.1:4222 --stream commands --subject commands.7 --follow
+      bring messages to the edge as they come`;
+
+/** `basalt pull`: appends a subject of a JetStream stream to a log. */
+export const pull: MakeCommand = (console) => {
+  const made = command(
+    "pull",
+    "Append the messages of a subject of a NATS JetStream stream to a log: the reverse of ship.",
+    PULL_HELP,
+  );
+  return natsOptions(made, "from")
+    .option("--follow", "continue with messages that come later, until Ctrl-C")
+    .action((dir: string, flags: PullFlags) => {
+      const { from: servers, follow = false, stream, subject } = flags;
+      const how = { ...flags, servers, waits: follow };
+      return withNats(how, console, async (connection, { signal }) => {
+        const { jetStreamSource } = await import("../../jetstream/mod.ts");
+        const source = jetStreamSource(connection, { stream, subject });
+        await using log = await Log.open(dir);
+        const report = await pullInto(source, log, {
+          follow,
+          signal,
+          onProgress: (next) =>
+            console.progress.show(() => `pulled up to ${next}`),
+        });
+        const count = formatCount(report.messages, "message");
+        const text =
+          `${count} durable in '${dir}', which ends before offset ${report.nextOffset}`;
+        return [report, text];
+      });
+    });
+};
 
 /** Shows progress and warnings, and each failure once. */
 class Watch {
@@ -104,10 +152,11 @@ class Watch {
       const { nextOffset = 0, messagesPerSecond, state } = this.#shipping
         .stats();
       if (state === "ended") return;
-      this.#console.progress(() =>
-        `${state} up to offset ${nextOffset}, ${
-          Math.round(messagesPerSecond)
-        } messages/s, ${lag ?? "?"} to go`
+      const rate = Math.round(messagesPerSecond);
+      this.#console.progress.show(() =>
+        `${state} up to offset ${nextOffset}, ${rate} messages/s, ${
+          lag ?? "?"
+        } to go`
       );
       // A fault of the log ends the shipping, which reports it.
     }, () => {});

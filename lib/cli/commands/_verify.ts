@@ -1,11 +1,9 @@
-import type { Command } from "commander";
 import {
   type LogFault,
   verifyLog,
   type VerifyProgress,
 } from "../../log/mod.ts";
-import { command } from "../_command.ts";
-import type { Console } from "../_console.ts";
+import { command, type MakeCommand } from "../_command.ts";
 import { formatBytes, formatCount } from "../_terminal.ts";
 
 const HELP = `
@@ -22,8 +20,8 @@ Examples:
       the kinds of the faults, for another program`;
 
 /** `basalt verify`: reports everything that is wrong with a log. */
-export function verify(console: Console): Command {
-  return command(
+export const verify: MakeCommand = (console) =>
+  command(
     "verify",
     "Read a whole log and report every fault. Nothing is changed.",
     HELP,
@@ -35,11 +33,10 @@ export function verify(console: Console): Command {
       const onProgress = (progress: Readonly<VerifyProgress>): void => {
         counts = progress;
         const { bytes, totalBytes, faults } = progress;
-        console.progress(() =>
-          `verifying ${formatBytes(bytes)} of ${formatBytes(totalBytes)}, ${
-            formatCount(faults, "fault")
-          }`
-        );
+        console.progress.show(() => {
+          const of = `${formatBytes(bytes)} of ${formatBytes(totalBytes)}`;
+          return `verifying ${of}, ${formatCount(faults, "fault")}`;
+        });
       };
       for await (const fault of verifyLog(path, { onProgress })) {
         if (json) console.json(fault);
@@ -50,13 +47,14 @@ export function verify(console: Console): Command {
       const sound = faults === 0;
       if (!sound) console.exitCode = 1;
       if (json) return console.json({ path, sound, messages, bytes, faults });
-      console.text(
-        `'${path}' is ${sound ? "sound" : "not sound"}: ${
-          formatCount(messages, "good message")
-        }, ${formatBytes(bytes)}, ${formatCount(faults, "fault")}`,
-      );
+      const found = [
+        formatCount(messages, "good message"),
+        formatBytes(bytes),
+        formatCount(faults, "fault"),
+      ];
+      const verdict = sound ? "sound" : "not sound";
+      console.text(`'${path}' is ${verdict}: ${found.join(", ")}`);
     });
-}
 
 function describe(fault: LogFault): string {
   const { path, position, byteLength, offset, kind, message } = fault;

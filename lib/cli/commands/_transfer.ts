@@ -1,16 +1,21 @@
-import type { Command } from "commander";
-import type {
-  CarriedCursor,
-  PartitionAddress,
-  TransferOptions,
-  TransferReport,
-} from "../iggy/mod.ts";
-import { wholeNumber } from "./_amounts.ts";
-import type { Console } from "./_console.ts";
-import { formatBytes, formatCount } from "./_terminal.ts";
+import { type Command, InvalidArgumentError, Option } from "commander";
+import {
+  type CarriedCursor,
+  type CursorNames,
+  exportToIggy,
+  type IggyFormat,
+  importFromIggy,
+  type PartitionAddress,
+  type TransferOptions,
+  type TransferReport,
+} from "../../iggy/mod.ts";
+import { wholeNumber } from "../_amounts.ts";
+import { command, type MakeCommand } from "../_command.ts";
+import type { Console } from "../_console.ts";
+import { formatBytes, formatCount } from "../_terminal.ts";
 
-/** The options that `export` and `import` share. */
-export interface TransferFlags {
+/** The options of `export` and `import`. */
+interface Flags {
   /** The directory of the partition that is imported. */
   from?: string;
   /** The directory of the partition that gets an export. */
@@ -27,10 +32,18 @@ export interface TransferFlags {
   dryRun?: true;
   /** Whether to report as JSON. */
   json?: true;
+  /** Whether an import leaves out what a killed server left. */
+  cutTornTail?: true;
+  /** The format that an export writes. */
+  format: IggyFormat;
+  /** The cursors that become offsets of consumers. */
+  consumer?: CursorNames;
+  /** The cursors that become offsets of groups. */
+  group?: CursorNames;
 }
 
 /** What the help of both commands says. */
-export const TRANSFER_HELP =
+const TRANSFER_HELP =
   `Everything is verified while it is copied, and the source stays as it is. A file gets its name
 only when all files are durable. The same command completes an interrupted copy.
 
@@ -39,11 +52,105 @@ Give the partition by its directory, or by --iggy (the server's 'system.path'), 
 give ids. The server must not be running. The command notices a process that has a file of the
 partition open, but not a server that starts later.`;
 
+const EXPORT_HELP = `
+${TRANSFER_HELP}
+
+First create the stream and the topic with the server, and stop it. The copied files belong to the
+user of this command, and the server must be able to write them.
+
+Examples:
+  basalt export data/log --to local_data/streams/0/topics/0/partitions/0 --dry-run
+      verify, and show what would be done
+  basalt export data/log --iggy local_data --stream 0 --topic 0
+      do it; then start the server
+  basalt export data/log --iggy local_data --stream orders --topic eu --format 0.8
+      the same for a server up to 0.8
+  basalt export data/log --iggy local_data --stream 0 --topic 0 --consumer 1=billing
+      let consumer 1 continue where cursor billing stopped`;
+
+/** `basalt export`: copies a closed log into a stopped Iggy server's partition. */
+export const exportLog: MakeCommand = (console) => {
+  const made = command(
+    "export",
+    "Copy a closed log into an empty partition of a stopped Iggy server.",
+    EXPORT_HELP,
+  ).argument("<dir>", "the log's directory");
+  return transferOptions(made, "to")
+    .addOption(
+      new Option("--format <version>", "the server's format")
+        .choices(["0.9", "0.8"]).default("0.9"),
+    )
+    .option(
+      "--consumer <id=cursor>",
+      "store a cursor's position for a consumer; may be repeated",
+      cursorName,
+    )
+    .option(
+      "--group <id=cursor>",
+      "store it for a group of consumers; may be repeated",
+      cursorName,
+    )
+    .action((dir: string, flags: Flags) => {
+      const { format, consumer: consumers = {}, group: groups = {} } = flags;
+      return transfer(made, "to", flags, console, (target, options) => {
+        const { partition } = flags;
+        const id = typeof target === "string" && partition !== undefined &&
+          { partition };
+        const all = { ...options, format, consumers, groups, ...id };
+        return exportToIggy(dir, target, all);
+      });
+    });
+};
+
+/** Parses an id and the name of a cursor, and adds them to those before. */
+function cursorName(text: string, before: CursorNames = {}): CursorNames {
+  const [, id, name] = /^(\d+)=(.+)$/.exec(text) ?? [];
+  if (id === undefined || name === undefined) {
+    throw new InvalidArgumentError("Give an id and a cursor: 1=billing.");
+  }
+  if (Number(id) in before) {
+    throw new InvalidArgumentError(`Give id ${id} once.`);
+  }
+  return { ...before, [Number(id)]: name };
+}
+
+const IMPORT_HELP = `
+${TRANSFER_HELP}
+
+The format is detected. Stored offsets of consumers and groups become cursors with names such as
+consumer-7 and group-2.
+
+Examples:
+  basalt import data/log --from local_data/streams/0/topics/0/partitions/0
+      make a log of a partition
+  basalt import data/log --iggy local_data --stream orders --topic eu --dry-run --json
+      what would be done, for another program`;
+
+/** `basalt import`: copies a stopped Iggy server's partition into a log. */
+export const importLog: MakeCommand = (console) => {
+  const made = command(
+    "import",
+    "Copy a partition of a stopped Iggy server into a directory, as a log.",
+    IMPORT_HELP,
+  ).argument(
+    "<dir>",
+    "the directory that becomes a log; created if it does not exist",
+  );
+  return transferOptions(made, "from")
+    .option(
+      "--cut-torn-tail",
+      "leave out what a killed server left after its last whole message",
+    )
+    .action((dir: string, flags: Flags) =>
+      transfer(made, "from", flags, console, (source, options) => {
+        const tornTail = flags.cutTornTail ? "cut" : "refuse";
+        return importFromIggy(source, dir, { ...options, tornTail });
+      })
+    );
+};
+
 /** Adds the options that both commands share. */
-export function transferOptions(
-  made: Command,
-  flag: "from" | "to",
-): Command {
+function transferOptions(made: Command, flag: "from" | "to"): Command {
   return made
     .option(`--${flag} <directory>`, "the partition's directory")
     .option("--iggy <directory>", "the server's data directory")
@@ -63,10 +170,10 @@ function address(text: string): number | string {
  *
  * @param copy Copies with these options of the library.
  */
-export async function transfer(
+async function transfer(
   made: Command,
   flag: "from" | "to",
-  flags: TransferFlags,
+  flags: Flags,
   console: Console,
   copy: (
     partition: string | PartitionAddress,
@@ -76,7 +183,7 @@ export async function transfer(
   const report = await copy(partitionOf(made, flag, flags), {
     dryRun: flags.dryRun === true,
     onProgress: ({ bytes, totalBytes }) =>
-      console.progress(() =>
+      console.progress.show(() =>
         `copied ${formatBytes(bytes)} of ${formatBytes(totalBytes)}`
       ),
   });
@@ -93,7 +200,7 @@ export async function transfer(
 function partitionOf(
   made: Command,
   flag: "from" | "to",
-  { [flag]: dir, iggy, stream, topic, partition }: TransferFlags,
+  { [flag]: dir, iggy, stream, topic, partition }: Flags,
 ): string | PartitionAddress {
   if (dir !== undefined) {
     if ((iggy ?? stream ?? topic) === undefined) return dir;
