@@ -1,6 +1,7 @@
 import { drive, driveSync, step, type Task } from "../base/mod.ts";
 import { MAX_BATCH_BYTES } from "../codec/mod.ts";
 import {
+  acquire,
   type BufferPool,
   type PooledBuffer,
   PoolLimitError,
@@ -51,7 +52,7 @@ const MAX_HEADROOM_BYTES = 2 * 1024 * 1024;
 export const RESTART_BYTES: number = 64 * 1024;
 
 /** Bytes of a file that are read ahead by default. */
-export const READ_AHEAD_BYTES: number = 8 * 1024 * 1024;
+const READ_AHEAD_BYTES = 8 * 1024 * 1024;
 
 /** Data begins at multiples of this in a block, whatever alignment the file needs. */
 const ROOM_ALIGNMENT = 4096;
@@ -139,18 +140,18 @@ export class BlockReader {
   readonly #file: TaskFile;
   readonly #pool: BufferPool;
   readonly #unit: number;
+  /** Data begins at multiples of this in a block. */
+  readonly #alignment: number;
   readonly #limit: number;
   /** Size of a usual block in bytes, with the room before its data. */
   readonly #usualBlock: number;
   /** Upper bound of a block, in bytes. */
   readonly #maxBlock: number;
-  readonly #aheadBound: number;
-  readonly #signal: AbortSignal | undefined;
+  readonly #options: BlockReaderOptions;
   /** Where the next piece begins in the file. */
   #position: number;
   /** The bytes there that the receiver kept. */
   #kept: PooledBuffer | undefined;
-  #keptLength = 0;
   /** How many bytes from there the receiver needs, as far as is known. */
   #needed = 0;
   /** The largest recent need: the length of batches that blocks cut. */
@@ -164,8 +165,8 @@ export class BlockReader {
   /** Upper bound of the blocks that are read ahead now, in bytes. */
   #window: number;
   #firstBytes: number;
-  /** All reads in flight, also those of dropped blocks. */
-  readonly #running = new Set<Promise<void>>();
+  /** Blocks whose reads are in flight, also dropped ones. */
+  readonly #inFlight = new Set<Block>();
 
   constructor(
     file: TaskFile,
@@ -175,7 +176,9 @@ export class BlockReader {
   ) {
     this.#file = file;
     this.#pool = pool;
+    this.#options = options;
     this.#unit = file.capabilities.readOffsetAlignment;
+    this.#alignment = Math.max(this.#unit, ROOM_ALIGNMENT);
     // A reader that pauses keeps what it read ahead. It must leave memory to a writer of the same
     // pool.
     this.#limit = Math.min(
@@ -191,8 +194,6 @@ export class BlockReader {
       this.#usualBlock,
       Math.min(MAX_BLOCK_BYTES, roundDown(share, BLOCK_BYTES)),
     );
-    this.#aheadBound = options.aheadBound ?? Infinity;
-    this.#signal = options.signal;
     this.#window = options.eager ? this.#limit : 0;
     this.#firstBytes = options.firstBytes ?? Infinity;
     this.#typical = Math.min(options.typicalBytes ?? 0, MAX_HEADROOM_BYTES);
@@ -203,6 +204,10 @@ export class BlockReader {
   /** Where the next piece begins in the file. */
   get position(): number {
     return this.#position;
+  }
+
+  get #keptLength(): number {
+    return this.#kept?.length ?? 0;
   }
 
   /** Goes on at `position`. Nothing that was read before is used. */
@@ -221,18 +226,34 @@ export class BlockReader {
       if (this.#kept !== undefined && end >= bound) return this.#rest(bound);
       if (this.#cut) this.#moveTo(this.#position);
     }
-    const head = this.#queue[0];
-    const merged = head !== undefined && this.#keptLength > 0 &&
-        (this.#keptLength > head.room ||
-          this.#needed > this.#keptLength + head.length)
-      ? yield* this.#merge(bound)
-      : undefined;
+    const first = this.#queue[0];
+    const kept = this.#keptLength;
+    const isCut = first !== undefined && kept > 0 &&
+      (kept > first.room || this.#needed > kept + first.length);
+    const merged = isCut ? yield* this.#merge(bound) : undefined;
     if (merged !== undefined) return this.#piece(merged);
+    const isNew = this.#queue.length === 0;
+    if (isNew) {
+      let plan = this.#plan(bound);
+      let buffer = this.#attempt(plan.room + plan.length);
+      if (buffer === undefined) {
+        // Waiting without any memory holds up no other reader. At the pool's limit, a small block is
+        // free sooner and leaves room for others.
+        this.#moveTo(this.#position);
+        this.#firstBytes = Math.min(this.#firstBytes, RESTART_BYTES);
+        plan = this.#plan(bound);
+        const { signal } = this.#options;
+        const options = signal && { signal };
+        buffer = yield* acquire(this.#pool, plan.room + plan.length, options);
+      }
+      this.#queue.push(this.#block(buffer, plan, bound));
+    }
+    const head = this.#queue[0]!;
     // This step is no task of its own, because each generator that a batch passes costs time.
     yield {
       kind: "read",
-      run: () => this.#fill(bound),
-      runSync: () => this.#fillSync(bound),
+      run: () => this.#fill(bound, isNew),
+      runSync: () => head.read = driveSync(this.#read(head)),
     };
     return this.#piece(this.#shift());
   }
@@ -263,14 +284,15 @@ export class BlockReader {
     kept.bytes.set(buffer.bytes.subarray(start, end));
     this.#position = position;
     this.#kept = kept;
-    this.#keptLength = end - start;
   }
 
   /** Gives all memory back and waits for the reads in flight. */
   *close(): Task<void> {
     this.#drop();
     yield* step(
-      () => Promise.all(this.#running).then(() => {}),
+      async () => {
+        for (const { running } of this.#inFlight) await running;
+      },
       () => {},
     );
   }
@@ -291,7 +313,6 @@ export class BlockReader {
   #forget(): void {
     this.#kept?.drop();
     this.#kept = undefined;
-    this.#keptLength = 0;
   }
 
   /** Returns the bytes of a block, with the kept bytes before them. */
@@ -303,7 +324,7 @@ export class BlockReader {
     // No byte of an earlier owner may be reached through the buffer.
     if (this.#kept !== undefined) {
       bytes.fill(0, 0, start);
-      bytes.set(this.#kept.bytes.subarray(0, this.#keptLength), start);
+      bytes.set(this.#kept.bytes, start);
       this.#forget();
     } else bytes.fill(0, 0, room);
     bytes.fill(0, room + read);
@@ -322,12 +343,11 @@ export class BlockReader {
   /** Returns the kept bytes, which nothing follows. */
   #rest(bound: number): Piece {
     const buffer = this.#kept!;
-    const end = Math.min(this.#keptLength, bound - this.#position);
     const position = this.#position;
+    const end = Math.min(buffer.length, bound - position);
     // The bytes beyond the bound are dropped, and read again if they are needed.
-    if (end < this.#keptLength) this.#cut = true;
+    if (end < buffer.length) this.#cut = true;
     this.#kept = undefined;
-    this.#keptLength = 0;
     this.#position += end;
     return { buffer, start: 0, end, position, bound, last: true };
   }
@@ -340,20 +360,11 @@ export class BlockReader {
     throw block.failure.reason;
   }
 
-  async #fill(bound: number): Promise<void> {
-    if (this.#queue.length === 0) {
-      let plan = this.#plan(bound);
-      let buffer = this.#attempt(plan.room + plan.length);
-      if (buffer === undefined) {
-        plan = this.#planAlone(bound);
-        const signal = this.#signal;
-        const options = signal === undefined ? {} : { signal };
-        buffer = await this.#pool.acquire(plan.room + plan.length, options);
-      }
-      this.#queue.push(this.#start(this.#block(buffer, plan, bound)));
-    }
-    this.#readAhead(bound);
+  /** Waits for the first block, and reads ahead. */
+  async #fill(bound: number, isNew: boolean): Promise<void> {
     const head = this.#queue[0]!;
+    if (isNew) this.#start(head);
+    this.#readAhead(bound);
     if (head.running === undefined) return;
     this.#window = Math.min(
       Math.max(2 * this.#window, BLOCK_BYTES),
@@ -362,28 +373,9 @@ export class BlockReader {
     await head.running;
   }
 
-  #fillSync(bound: number): void {
-    let plan = this.#plan(bound);
-    let buffer = this.#attempt(plan.room + plan.length);
-    if (buffer === undefined) {
-      plan = this.#planAlone(bound);
-      buffer = this.#pool.acquireSync(plan.room + plan.length);
-    }
-    const block = this.#block(buffer, plan, bound);
-    const { position, room, length } = block;
-    const range = { start: room, length };
-    try {
-      block.read = driveSync(this.#file.read(buffer, position, range));
-    } catch (error) {
-      buffer.drop();
-      throw error;
-    }
-    this.#queue.push(block);
-  }
-
   /** Starts reads after those in the queue, as far as memory and the window allow. */
   #readAhead(bound: number): void {
-    const end = Math.min(bound, this.#aheadBound);
+    const end = Math.min(bound, this.#options.aheadBound ?? Infinity);
     let ahead = 0;
     for (const block of this.#queue) ahead += block.room + block.length;
     ahead -= this.#queue[0]!.room + this.#queue[0]!.length;
@@ -399,7 +391,9 @@ export class BlockReader {
         this.#window = 0;
         return;
       }
-      this.#queue.push(this.#start(this.#block(buffer, plan, bound)));
+      const block = this.#block(buffer, plan, bound);
+      this.#queue.push(block);
+      this.#start(block);
     }
   }
 
@@ -410,7 +404,7 @@ export class BlockReader {
   *#merge(bound: number): Task<Block | undefined> {
     const room = roundUp(this.#keptLength, this.#alignment);
     const missing = this.#needed - this.#keptLength;
-    const first = this.#queue[0]!.position;
+    const first = this.#queue[0]!;
     let count = 0;
     let length = 0;
     do length += this.#queue[count++]!.length; while (
@@ -426,15 +420,13 @@ export class BlockReader {
       this.#moveTo(this.#position);
       return undefined;
     }
-    const merged: Block = {
+    const merged = {
+      ...first,
       buffer,
       room,
-      position: first,
       length: length + rest,
       bound: rest > 0 ? bound : this.#queue[count - 1]!.bound,
       read: 0,
-      running: undefined,
-      failure: undefined,
     };
     try {
       for (; count > 0; count--) {
@@ -464,32 +456,28 @@ export class BlockReader {
     }
   }
 
-  get #alignment(): number {
-    return Math.max(this.#unit, ROOM_ALIGNMENT);
-  }
-
   /** Plans the next block. */
   #plan(bound: number): Plan {
-    const needed = this.#needed;
-    const kept = this.#keptLength;
     const isAhead = this.#queue.length > 0;
     const room = roundUp(
-      isAhead ? Math.max(HEADROOM_BYTES, this.#typical) : kept,
+      isAhead ? Math.max(HEADROOM_BYTES, this.#typical) : this.#keptLength,
       this.#alignment,
     );
-    const soft = Math.max(this.#aheadBound - this.#next, RESTART_BYTES);
-    const usual = Math.max(
-      Math.min(this.#blockBytes(isAhead) - room, soft),
-      this.#unit,
-    );
-    if (isAhead) return this.#within(room, usual, bound);
-    // The bytes from the beginning of the read to the end of the batch. A large batch is read to
-    // its end and no further, because small ones may follow.
-    const batch = this.#position + Math.max(needed, kept) - this.#next;
-    const most = needed > MAX_HEADROOM_BYTES
-      ? 0
-      : Math.min(usual, this.#firstBytes);
-    return this.#within(room, Math.max(batch, most, this.#unit), bound);
+    const { aheadBound = Infinity } = this.#options;
+    const soft = Math.max(aheadBound - this.#next, RESTART_BYTES);
+    let length = Math.min(this.#blockBytes(isAhead) - room, soft);
+    if (!isAhead) {
+      // The bytes from the beginning of the read to the end of the batch. A large batch is read to
+      // its end and no further, because small ones may follow.
+      const needed = Math.max(this.#needed, this.#keptLength);
+      const batch = this.#position + needed - this.#next;
+      length = this.#needed > MAX_HEADROOM_BYTES
+        ? batch
+        : Math.max(batch, Math.min(length, this.#firstBytes));
+    }
+    const most = roundUp(bound - this.#next, this.#unit);
+    const wanted = roundUp(Math.max(length, this.#unit), this.#unit);
+    return { room, length: Math.min(wanted, most) };
   }
 
   /** Returns the size of the next block in bytes, with its room, if nothing else limits it. */
@@ -500,23 +488,6 @@ export class BlockReader {
       : this.#maxBlock;
     const wanted = roundUp(BATCHES_PER_BLOCK * this.#typical, BLOCK_BYTES);
     return Math.max(Math.min(wanted, most), this.#typical + this.#usualBlock);
-  }
-
-  #within(room: number, length: number, bound: number): Plan {
-    const most = roundUp(bound - this.#next, this.#unit);
-    return { room, length: Math.min(roundUp(length, this.#unit), most) };
-  }
-
-  /**
-   * Plans the next block after dropping all memory, so that waiting for some holds up no other
-   * reader. The block is small, because at the pool's limit a small one is free sooner and leaves
-   * room for others.
-   */
-  #planAlone(bound: number): Plan {
-    this.#moveTo(this.#position);
-    const batch = this.#position + this.#needed - this.#next;
-    const usual = Math.min(RESTART_BYTES, this.#firstBytes);
-    return this.#within(0, Math.max(batch, usual, this.#unit), bound);
   }
 
   #attempt(bytes: number): PooledBuffer | undefined {
@@ -546,21 +517,19 @@ export class BlockReader {
     };
   }
 
-  #start(block: Block): Block {
-    const { buffer, position, room, length } = block;
-    const range = { start: room, length };
-    const running = drive(this.#file.read(buffer, position, range))
-      .then((read) => {
-        block.read = read;
-      }, (reason) => {
-        block.failure = { reason };
-      })
-      .then(() => {
-        block.running = undefined;
-        this.#running.delete(running);
-      });
-    this.#running.add(running);
-    block.running = running;
-    return block;
+  #read({ buffer, position, room, length }: Block): Task<number> {
+    return this.#file.read(buffer, position, { start: room, length });
+  }
+
+  #start(block: Block): void {
+    const end = (read: number, failure?: Block["failure"]) => {
+      block.read = read;
+      block.failure = failure;
+      block.running = undefined;
+      this.#inFlight.delete(block);
+    };
+    this.#inFlight.add(block);
+    block.running = drive(this.#read(block))
+      .then((read) => end(read), (reason) => end(0, { reason }));
   }
 }
