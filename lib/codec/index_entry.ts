@@ -15,7 +15,7 @@ export interface IndexEntry {
 
 /**
  * Reads entry number `i` of a sparse index. A field above `Number.MAX_SAFE_INTEGER` is read
- * inexactly, and {@linkcode isPlausibleEntry} refuses the entry.
+ * inexactly: see {@linkcode isSafeEntry}.
  *
  * @throws {RangeError} If there is no such entry.
  */
@@ -51,30 +51,25 @@ export function writeIndexEntry(
   putUint64(view, at, entry.offset);
 }
 
-/**
- * Tells whether an entry can be true, given the one before it, which is plausible: offset and
- * position rise strictly, by no more messages than fit into the bytes between, and the timestamp
- * never falls (`docs/format.md`).
- *
- * @param before The entry before; `undefined` for the first one, before which there is no batch, or
- * at least one.
- */
-export function isPlausibleEntry(
-  entry: IndexEntry,
-  before: IndexEntry | undefined,
-): boolean {
-  const { offset, timestamp, position } = entry;
-  const areSafe = Number.isSafeInteger(offset) &&
-    Number.isSafeInteger(timestamp) && Number.isSafeInteger(position);
-  if (!areSafe) return false;
-  if (before === undefined) return position === 0 || position >= minBytes(1);
-  return offset > before.offset && timestamp >= before.timestamp &&
-    position - before.position >= minBytes(offset - before.offset);
+/** Tells whether all fields of an entry were read exactly. */
+export function isSafeEntry(entry: IndexEntry): boolean {
+  return Number.isSafeInteger(entry.offset) &&
+    Number.isSafeInteger(entry.timestamp) &&
+    Number.isSafeInteger(entry.position);
 }
 
-/** Returns the length of the shortest batch with this number of messages. */
-function minBytes(messages: number): number {
-  return BATCH_HEADER_BYTES + FRAME_HEADER_BYTES * messages;
+/**
+ * Tells whether a safe entry can be true, given the one before it, which is plausible: offset and
+ * position rise strictly, by no more messages than fit into the bytes between, and the timestamp
+ * never falls (`docs/format.md`).
+ */
+export function isPlausibleEntry(
+  { offset, timestamp, position }: IndexEntry,
+  before: IndexEntry,
+): boolean {
+  return offset > before.offset && timestamp >= before.timestamp &&
+    position - before.position >=
+      BATCH_HEADER_BYTES + FRAME_HEADER_BYTES * (offset - before.offset);
 }
 
 function uint64(view: DataView, at: number): number {

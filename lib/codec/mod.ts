@@ -51,6 +51,7 @@ export type { StopReason } from "./stop_reason.ts";
 export {
   INDEX_ENTRY_BYTES,
   isPlausibleEntry,
+  isSafeEntry,
   readIndexEntry,
   writeIndexEntry,
 } from "./index_entry.ts";

@@ -1,12 +1,8 @@
 import type { Task } from "../base/mod.ts";
-import {
-  INDEX_ENTRY_BYTES,
-  type IndexEntry,
-  readIndexEntry,
-} from "../codec/mod.ts";
-import { acquire, type BufferPool, type PooledBuffer } from "../pool/mod.ts";
+import type { IndexEntry } from "../codec/mod.ts";
+import type { BufferPool } from "../pool/mod.ts";
 import type { TaskFile } from "../storage/mod.ts";
-import { roundDown, roundUp } from "./layout.ts";
+import { IndexLookup } from "./index_lookup.ts";
 import type { MessageBatch } from "./message_batch.ts";
 
 /** Bytes of the index that are read at a time. */
@@ -20,14 +16,6 @@ export interface WrongEntries {
   count: number;
 }
 
-/** What a check must know of the segment. */
-export interface IndexCheckOptions {
-  /**
-   * Whether a writer has or left the segment open: entries of zeros are room for entries to come.
-   */
-  isOpen: boolean;
-}
-
 /**
  * Checks an `.index` against the batches of its log, in their order: every entry must name one of
  * them, and entries must ascend. Any density is right.
@@ -37,13 +25,8 @@ export interface IndexCheckOptions {
  * Bytes between two compared batches are damaged: entries that name them are not judged.
  */
 export class IndexCheck implements Disposable {
-  readonly #index: TaskFile;
-  /** Entries of the file, fewer if its writer cuts it meanwhile. */
-  #count: number;
+  readonly #lookup: IndexLookup;
   readonly #isOpen: boolean;
-  readonly #buffer: PooledBuffer;
-  #position = -1;
-  #valid = 0;
   /** The number of the next entry. */
   #next = 0;
   /** Entries that name a byte before this one are wrong. */
@@ -51,28 +34,26 @@ export class IndexCheck implements Disposable {
   /** No entry names a batch that begins before this byte. */
   #quietUntil = 0;
 
-  private constructor(
-    index: TaskFile,
-    size: number,
-    buffer: PooledBuffer,
-    { isOpen }: IndexCheckOptions,
-  ) {
-    this.#index = index;
-    this.#count = Math.floor(size / INDEX_ENTRY_BYTES);
-    this.#buffer = buffer;
+  private constructor(lookup: IndexLookup, isOpen: boolean) {
+    this.#lookup = lookup;
     this.#isOpen = isOpen;
   }
 
-  /** Starts a check at the first entry. */
+  /**
+   * Starts a check at the first entry.
+   *
+   * @param isOpen Whether a writer has or left the segment open: entries of zeros are room for
+   * entries to come.
+   */
   static *open(
     index: TaskFile,
     pool: BufferPool,
-    options: IndexCheckOptions,
+    { isOpen }: { isOpen: boolean },
   ): Task<IndexCheck> {
-    const unit = index.capabilities.readOffsetAlignment;
-    const size = yield* index.size();
-    const buffer = yield* acquire(pool, roundUp(BLOCK_BYTES + unit, unit));
-    return new IndexCheck(index, size, buffer, options);
+    // Entries are compared with batches only, so the offset of the segment does not matter.
+    const segment = { index, pool, firstOffset: 0 };
+    const lookup = yield* IndexLookup.open(segment, BLOCK_BYTES);
+    return new IndexCheck(lookup, isOpen);
   }
 
   /** Returns the entries up to the end of these messages that are wrong, in runs. */
@@ -91,8 +72,8 @@ export class IndexCheck implements Disposable {
   /** Returns the entries that name a byte at or after `end`, after all batches were compared. */
   *rest(end: number): Task<WrongEntries[]> {
     const wrong: WrongEntries[] = [];
-    for (; this.#next < this.#count; this.#next++) {
-      const entry = yield* this.#entry(this.#next);
+    for (; this.#next < this.#lookup.count; this.#next++) {
+      const entry = yield* this.#lookup.read(this.#next);
       if (this.#isRoom(entry)) continue;
       const isDamaged = entry !== undefined && entry.position >= this.#end &&
         entry.position < end;
@@ -103,14 +84,14 @@ export class IndexCheck implements Disposable {
 
   /** Compares the entries up to the one that may name a batch, and takes them. */
   *#compareBatch(batch: IndexEntry, wrong: WrongEntries[]): Task<void> {
-    for (; this.#next < this.#count; this.#next++) {
-      const entry = yield* this.#entry(this.#next);
+    for (; this.#next < this.#lookup.count; this.#next++) {
+      const entry = yield* this.#lookup.read(this.#next);
       if (this.#isRoom(entry)) continue;
       if (entry === undefined) {
         this.#report(wrong);
       } else if (entry.position > batch.position) {
         // It may name a later batch, unless the entry after it names this one.
-        const after = yield* this.#entry(this.#next + 1);
+        const after = yield* this.#lookup.read(this.#next + 1);
         if (after === undefined || !isSame(after, batch)) {
           this.#quietUntil = Math.min(
             entry.position,
@@ -133,7 +114,7 @@ export class IndexCheck implements Disposable {
 
   /** Adds the next entry to the last run, or begins one, unless the file was cut meanwhile. */
   #report(wrong: WrongEntries[]): void {
-    if (this.#next >= this.#count) return;
+    if (this.#next >= this.#lookup.count) return;
     const last = wrong.at(-1);
     if (last !== undefined && last.first + last.count === this.#next) {
       last.count++;
@@ -146,39 +127,9 @@ export class IndexCheck implements Disposable {
       entry.position === 0;
   }
 
-  /**
-   * Returns entry `i`; `undefined` if the file ends before it, or if its fields are no safe
-   * integers.
-   */
-  *#entry(i: number): Task<IndexEntry | undefined> {
-    if (i >= this.#count) return undefined;
-    const at = i * INDEX_ENTRY_BYTES;
-    if (
-      this.#position < 0 ||
-      at + INDEX_ENTRY_BYTES > this.#position + this.#buffer.length
-    ) {
-      const start = roundDown(at, this.#index.capabilities.readOffsetAlignment);
-      this.#position = -1;
-      this.#valid = yield* this.#index.read(this.#buffer, start);
-      this.#position = start;
-      if (this.#valid < this.#buffer.length) {
-        const end = Math.floor((start + this.#valid) / INDEX_ENTRY_BYTES);
-        this.#count = Math.min(this.#count, end);
-      }
-    }
-    const start = at - this.#position;
-    if (start < 0 || start + INDEX_ENTRY_BYTES > this.#valid) return undefined;
-    const bytes = this.#buffer.bytes.subarray(start, start + INDEX_ENTRY_BYTES);
-    const entry = readIndexEntry(bytes, 0);
-    const isSafe = [entry.offset, entry.timestamp, entry.position].every(
-      Number.isSafeInteger,
-    );
-    return isSafe ? entry : undefined;
-  }
-
   /** Gives the block back. */
   [Symbol.dispose](): void {
-    this.#buffer.drop();
+    this.#lookup[Symbol.dispose]();
   }
 }
 

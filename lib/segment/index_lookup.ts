@@ -5,6 +5,7 @@ import {
   INDEX_ENTRY_BYTES,
   type IndexEntry,
   isPlausibleEntry,
+  isSafeEntry,
   readIndexEntry,
 } from "../codec/mod.ts";
 import { acquire, type BufferPool, type PooledBuffer } from "../pool/mod.ts";
@@ -33,14 +34,13 @@ export interface NumberedEntry {
  * (`docs/format.md#index-seek`).
  */
 export class IndexLookup implements Disposable {
-  /** Number of entries in the file, plausible or not. */
-  readonly count: number;
-
   readonly #file: TaskFile;
   readonly #pool: BufferPool;
   readonly #firstOffset: number;
   readonly #buffer: PooledBuffer;
-  #position = -1;
+  #count: number;
+  /** Where the block begins in the file. */
+  #position = Infinity;
   #valid = 0;
 
   private constructor(
@@ -51,33 +51,54 @@ export class IndexLookup implements Disposable {
     this.#file = index;
     this.#pool = pool;
     this.#firstOffset = firstOffset;
-    this.count = Math.floor(size / INDEX_ENTRY_BYTES);
+    this.#count = Math.floor(size / INDEX_ENTRY_BYTES);
     this.#buffer = buffer;
   }
 
-  /** Opens the index of a segment. */
-  static *open(segment: Omit<SegmentFiles, "log">): Task<IndexLookup> {
+  /**
+   * Opens the index of a segment.
+   *
+   * @param blockBytes Bytes that are read at a time.
+   */
+  static *open(
+    segment: Omit<SegmentFiles, "log">,
+    blockBytes: number = SEARCH_BYTES,
+  ): Task<IndexLookup> {
     const { index, pool } = segment;
     const unit = index.capabilities.readOffsetAlignment;
     const size = yield* index.size();
-    const buffer = yield* acquire(pool, roundUp(SEARCH_BYTES + unit, unit));
+    const buffer = yield* acquire(pool, roundUp(blockBytes + unit, unit));
     return new IndexLookup(segment, size, buffer);
+  }
+
+  /** Number of entries in the file, plausible or not; fewer if its writer cuts it meanwhile. */
+  get count(): number {
+    return this.#count;
   }
 
   /**
    * Returns entry `i`; `undefined` if there is none, or if it cannot be an entry of this segment.
    */
   *entry(i: number): Task<IndexEntry | undefined> {
-    if (i < 0 || i >= this.count) return undefined;
+    const entry = yield* this.read(i);
+    return entry && this.#isPossible(entry, i) ? entry : undefined;
+  }
+
+  /**
+   * Returns entry `i` as it is; `undefined` if the file ends before it, or if its fields are no
+   * safe integers.
+   */
+  *read(i: number): Task<IndexEntry | undefined> {
+    if (i < 0 || i >= this.#count) return undefined;
     const at = i * INDEX_ENTRY_BYTES;
-    const isHere = this.#position >= 0 && at >= this.#position &&
+    const isHere = at >= this.#position &&
       at + INDEX_ENTRY_BYTES <= this.#position + this.#buffer.length;
-    if (!isHere) yield* this.#load(at - SEARCH_BYTES / 2);
+    if (!isHere) yield* this.#load(Math.max(0, at - SEARCH_BYTES / 2));
     const start = at - this.#position;
     if (start + INDEX_ENTRY_BYTES > this.#valid) return undefined;
     const bytes = this.#buffer.bytes.subarray(start, start + INDEX_ENTRY_BYTES);
     const entry = readIndexEntry(bytes, 0);
-    return this.#isPossible(entry, i) ? entry : undefined;
+    return isSafeEntry(entry) ? entry : undefined;
   }
 
   /**
@@ -111,7 +132,8 @@ export class IndexLookup implements Disposable {
       if (count === 0) return last;
       for (let i = 0; i < count; i++, number++) {
         const entry = readIndexEntry(entries, i);
-        const isPlausible = this.#isPossible(entry, number) &&
+        const isPlausible = isSafeEntry(entry) &&
+          this.#isPossible(entry, number) &&
           (last === undefined || isPlausibleEntry(entry, last.entry));
         if (!isPlausible) return last;
         visit(entry);
@@ -145,27 +167,25 @@ export class IndexLookup implements Disposable {
   }
 
   *#load(from: number): Task<void> {
-    const start = roundDown(
-      Math.max(0, from),
-      this.#file.capabilities.readOffsetAlignment,
-    );
-    this.#position = -1;
+    const { readOffsetAlignment } = this.#file.capabilities;
+    const start = roundDown(from, readOffsetAlignment);
+    this.#position = Infinity;
     this.#valid = yield* this.#file.read(this.#buffer, start);
     this.#position = start;
+    if (this.#valid === this.#buffer.length) return;
+    const end = Math.floor((start + this.#valid) / INDEX_ENTRY_BYTES);
+    this.#count = Math.min(this.#count, end);
   }
 
   /**
-   * Whether entry `i` can be true by itself, given that there is a batch for each entry before it.
+   * Whether a safe entry `i` can be true by itself, given that there is a batch for each entry before it.
    *
    * Zeros can only be the first entry.
    */
   #isPossible(entry: IndexEntry, i: number): boolean {
-    const { offset, timestamp, position } = entry;
-    const isSafe = Number.isSafeInteger(offset) &&
-      Number.isSafeInteger(timestamp) &&
-      Number.isSafeInteger(position);
+    const { offset, position } = entry;
     const messages = offset - this.#firstOffset;
-    if (!isSafe || messages < i) return false;
+    if (messages < i) return false;
     if (messages === 0) return position === 0;
     return position >=
       messages * FRAME_HEADER_BYTES + Math.max(1, i) * BATCH_HEADER_BYTES;

@@ -85,7 +85,7 @@ function assertIndex(index: Uint8Array, log: Uint8Array<ArrayBuffer>): void {
   assertEquals(index.length % INDEX_ENTRY_BYTES, 0);
   for (let i = 0; i < index.length / INDEX_ENTRY_BYTES; i++) {
     const entry = readIndexEntry(index, i);
-    assert(isPlausibleEntry(entry, before));
+    assert(before === undefined || isPlausibleEntry(entry, before));
     const { offset, timestamp, position } = entry;
     assertEquals(batchBaseOffsetAt(log, position), offset);
     assertEquals(batchTimestampAt(log, position), timestamp);
