@@ -27,14 +27,12 @@ export type HeaderField =
 export type HeaderKind = HeaderField["kind"];
 
 /** The longest field, in bytes; the shortest has one. */
-export const MAX_FIELD_BYTES = 255;
+const MAX_FIELD_BYTES = 255;
 
-/** The names of a number's accessors in `DataView`. */
-interface Accessors {
-  readonly get: `get${NumberType}`;
-  readonly set: `set${NumberType}`;
-}
+/** Bytes of a field's kind and length, which are before it. */
+export const FIELD_HEAD_BYTES = 5;
 
+/** What follows `get` and `set` in the names of a number's accessors in `DataView`. */
 type NumberType =
   | "Int8"
   | "Int16"
@@ -47,31 +45,26 @@ type NumberType =
   | "Float32"
   | "Float64";
 
-const by = (type: NumberType): Accessors => ({
-  get: `get${type}`,
-  set: `set${type}`,
-});
-
 /**
  * The kinds by number, from 1; the bytes of those that have a fixed size; the accessors of numbers,
  * which 128 bits do not have.
  */
-const KINDS: readonly (readonly [HeaderKind, size?: number, Accessors?])[] = [
+const KINDS: readonly (readonly [HeaderKind, size?: number, NumberType?])[] = [
   ["raw"],
   ["string"],
   ["bool", 1],
-  ["int8", 1, by("Int8")],
-  ["int16", 2, by("Int16")],
-  ["int32", 4, by("Int32")],
-  ["int64", 8, by("BigInt64")],
+  ["int8", 1, "Int8"],
+  ["int16", 2, "Int16"],
+  ["int32", 4, "Int32"],
+  ["int64", 8, "BigInt64"],
   ["int128", 16],
-  ["uint8", 1, by("Uint8")],
-  ["uint16", 2, by("Uint16")],
-  ["uint32", 4, by("Uint32")],
-  ["uint64", 8, by("BigUint64")],
+  ["uint8", 1, "Uint8"],
+  ["uint16", 2, "Uint16"],
+  ["uint32", 4, "Uint32"],
+  ["uint64", 8, "BigUint64"],
   ["uint128", 16],
-  ["float32", 4, by("Float32")],
-  ["float64", 8, by("Float64")],
+  ["float32", 4, "Float32"],
+  ["float64", 8, "Float64"],
 ];
 
 const CODES: ReadonlyMap<HeaderKind, number> = new Map(
@@ -156,15 +149,15 @@ function numberBytes(
   value: number | bigint,
   name: string,
 ): Uint8Array {
-  const [, size, accessors] = KINDS[CODES.get(kind)! - 1]!;
+  const [, size, type] = KINDS[CODES.get(kind)! - 1]!;
   const bytes = new Uint8Array(size!);
   const view = new DataView(bytes.buffer);
-  if (accessors !== undefined) view[accessors.set](0, value as never, true);
+  if (type !== undefined) view[`set${type}`](0, value as never, true);
   else {
     view.setBigUint64(0, BigInt.asUintN(64, value as bigint), true);
     view.setBigUint64(8, BigInt.asUintN(64, value as bigint >> 64n), true);
   }
-  const written = numberAt(view, kind, accessors);
+  const written = numberAt(view, 0, kind, type);
   if (
     kind === "float32" && Number.isFinite(value) && !Number.isFinite(written)
   ) {
@@ -187,12 +180,13 @@ function numberBytes(
 
 function numberAt(
   view: DataView,
+  at: number,
   kind: HeaderKind,
-  accessors: Accessors | undefined,
+  type: NumberType | undefined,
 ): number | bigint {
-  if (accessors !== undefined) return view[accessors.get](0, true);
-  const high = view.getBigUint64(8, true);
-  const low = view.getBigUint64(0, true);
+  if (type !== undefined) return view[`get${type}`](at, true);
+  const high = view.getBigUint64(at + 8, true);
+  const low = view.getBigUint64(at, true);
   return (kind === "int128" ? BigInt.asIntN(64, high) : high) << 64n | low;
 }
 
@@ -201,50 +195,67 @@ export function quoted(value: unknown): string {
   return Deno.inspect(value, { depth: 0, strAbbreviateSize: 60 });
 }
 
-/** Returns what is wrong with an encoded field; `undefined` if it is valid. */
-export function fieldFault(
-  code: number,
-  bytes: Uint8Array,
-): string | undefined {
-  const entry = KINDS[code - 1];
-  if (entry === undefined) {
-    return `its kind must be from 1 to ${KINDS.length}: found ${code}`;
-  }
-  const [kind, size] = entry;
-  if (size !== undefined && bytes.length !== size) {
-    return `a ${kind} must have ${size} bytes: found ${bytes.length}`;
-  }
-  if (kind === "bool" && bytes[0]! > 1) {
-    return `a bool must be 0 or 1: found ${bytes[0]}`;
-  }
-  if (kind === "string" && utf8(bytes) === undefined) {
-    return "a string must be valid UTF-8";
-  }
-  return undefined;
-}
-
-function utf8(bytes: Uint8Array): string | undefined {
-  try {
-    return decoder.decode(bytes);
-  } catch {
-    return undefined;
-  }
+/** A field and its encoding. */
+export interface DecodedField extends EncodedField {
+  /** The field, which shares no memory with its encoding. */
+  readonly field: HeaderField;
 }
 
 /**
- * Decodes a field in which {@linkcode fieldFault} found nothing wrong. The result shares no memory
- * with `bytes`.
+ * Decodes the key or the value whose head is at byte `at` of user headers.
+ *
+ * @throws {Deno.errors.InvalidData} If the encoding is invalid; the message says why.
  */
-export function decodeField(code: number, bytes: Uint8Array): HeaderField {
-  const [kind, , accessors] = KINDS[code - 1]!;
-  switch (kind) {
-    case "raw":
-      return { kind, value: new Uint8Array(bytes) };
-    case "string":
-      return { kind, value: decoder.decode(bytes) };
-    case "bool":
-      return { kind, value: bytes[0] === 1 };
+export function decodeField(
+  view: DataView<ArrayBufferLike>,
+  at: number,
+  part: "key" | "value",
+): DecodedField {
+  const fail = (why: string) =>
+    new Deno.errors.InvalidData(
+      `Cannot decode ${part} at byte ${at} of user headers as ${why}`,
+    );
+  const start = at + FIELD_HEAD_BYTES;
+  if (start > view.byteLength) {
+    const found = view.byteLength - at;
+    throw fail(
+      `its kind and length take ${FIELD_HEAD_BYTES} bytes: found ${found}`,
+    );
   }
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  return { kind, value: numberAt(view, kind, accessors) } as HeaderField;
+  const length = view.getUint32(at + 1, true);
+  if (length < 1 || length > MAX_FIELD_BYTES) {
+    throw fail(`its length must be 1 to ${MAX_FIELD_BYTES}: found ${length}`);
+  }
+  const left = view.byteLength - start;
+  if (length > left) {
+    throw fail(`its length is ${length}: only ${left} bytes are left`);
+  }
+  const code = view.getUint8(at);
+  const entry = KINDS[code - 1];
+  if (entry === undefined) {
+    throw fail(`its kind must be from 1 to ${KINDS.length}: found ${code}`);
+  }
+  const [kind, size, type] = entry;
+  if (size !== undefined && length !== size) {
+    throw fail(`a ${kind} must have ${size} bytes: found ${length}`);
+  }
+  const bytes = new Uint8Array(view.buffer, view.byteOffset + start, length);
+  const decode = (): HeaderField["value"] => {
+    switch (kind) {
+      case "raw":
+        return bytes.slice();
+      case "string":
+        try {
+          return decoder.decode(bytes);
+        } catch {
+          throw fail("a string must be valid UTF-8");
+        }
+      case "bool":
+        if (bytes[0]! <= 1) return bytes[0] === 1;
+        throw fail(`a bool must be 0 or 1: found ${bytes[0]}`);
+      default:
+        return numberAt(view, start, kind, type);
+    }
+  };
+  return { code, bytes, field: { kind, value: decode() } as HeaderField };
 }

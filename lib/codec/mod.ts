@@ -56,10 +56,6 @@ export {
   writeIndexEntry,
 } from "./index_entry.ts";
 export type { IndexEntry } from "./index_entry.ts";
-export {
-  decodeUserHeaders,
-  encodeUserHeaders,
-  validateUserHeaders,
-} from "./user_headers.ts";
+export { decodeUserHeaders, encodeUserHeaders } from "./user_headers.ts";
 export type { UserHeader, UserHeadersInit } from "./user_headers.ts";
 export { formatUuid, parseUuid } from "./uuid.ts";

@@ -3,10 +3,9 @@ import {
   decodeField,
   type EncodedField,
   encodeField,
-  fieldFault,
+  FIELD_HEAD_BYTES,
   type HeaderField,
   type HeaderKind,
-  MAX_FIELD_BYTES,
   quoted,
 } from "./header_field.ts";
 
@@ -39,9 +38,6 @@ const KINDS_BY_TYPE: Readonly<Record<string, HeaderKind>> = {
   boolean: "bool",
   bigint: "int64",
 };
-
-/** Bytes of an entry beside its key and value: two kinds, two lengths. */
-const FRAME_BYTES = 10;
 
 /**
  * Encodes user headers, sorted by the kind and then the bytes of the key. If a key occurs twice,
@@ -98,7 +94,7 @@ export function encodeUserHeaders(
   );
   const length = kept.reduce(
     (sum, { key, value }) =>
-      sum + FRAME_BYTES + key.bytes.length + value.bytes.length,
+      sum + 2 * FIELD_HEAD_BYTES + key.bytes.length + value.bytes.length,
     0,
   );
   if (length > MAX_USER_HEADERS_BYTES) {
@@ -113,8 +109,8 @@ export function encodeUserHeaders(
     for (const field of [key, value]) {
       bytes[at] = field.code;
       view.setUint32(at + 1, field.bytes.length, true);
-      bytes.set(field.bytes, at + 5);
-      at += 5 + field.bytes.length;
+      bytes.set(field.bytes, at + FIELD_HEAD_BYTES);
+      at += FIELD_HEAD_BYTES + field.bytes.length;
     }
   }
   return bytes;
@@ -161,14 +157,21 @@ function compare(a: EncodedField, b: EncodedField): number {
  * ```
  */
 export function decodeUserHeaders(bytes: Uint8Array): UserHeader[] {
+  if (bytes.length > MAX_USER_HEADERS_BYTES) {
+    throw new Deno.errors.InvalidData(
+      `Cannot decode user headers as they must have at most ${MAX_USER_HEADERS_BYTES} bytes: found ${bytes.length}`,
+    );
+  }
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const keys: EncodedField[] = [];
   const headers: UserHeader[] = [];
-  for (const { key, value } of entriesOf(bytes)) {
+  for (let at = 0; at < bytes.length;) {
+    const key = decodeField(view, at, "key");
+    at += FIELD_HEAD_BYTES + key.bytes.length;
+    const value = decodeField(view, at, "value");
+    at += FIELD_HEAD_BYTES + value.bytes.length;
     keys.push(key);
-    headers.push({
-      key: decodeField(key.code, key.bytes),
-      value: decodeField(value.code, value.bytes),
-    });
+    headers.push({ key: key.field, value: value.field });
   }
   // Encoders sort the keys: then there are no duplicates.
   const isSorted = keys.every((key, i) =>
@@ -177,61 +180,4 @@ export function decodeUserHeaders(bytes: Uint8Array): UserHeader[] {
   if (isSorted) return headers;
   const names = keys.map(({ code, bytes }) => `${code} ${bytes.toHex()}`);
   return [...new Map(headers.map((each, i) => [names[i], each])).values()];
-}
-
-/**
- * Checks the encoding of user headers, except their order and duplicates.
- *
- * @throws {Deno.errors.InvalidData} If it is invalid; the message says where and why.
- */
-export function validateUserHeaders(bytes: Uint8Array): void {
-  const entries = entriesOf(bytes);
-  while (!entries.next().done);
-}
-
-/** Checks and yields the entries of encoded headers, one by one. */
-function* entriesOf(
-  bytes: Uint8Array,
-): Generator<{ key: EncodedField; value: EncodedField }> {
-  if (bytes.length > MAX_USER_HEADERS_BYTES) {
-    throw new Deno.errors.InvalidData(
-      `Cannot decode user headers as they must have at most ${MAX_USER_HEADERS_BYTES} bytes: found ${bytes.length}`,
-    );
-  }
-  let at = 0;
-  while (at < bytes.length) {
-    const key = fieldAt(bytes, at, "key");
-    at += 5 + key.bytes.length;
-    const value = fieldAt(bytes, at, "value");
-    at += 5 + value.bytes.length;
-    yield { key, value };
-  }
-}
-
-function fieldAt(
-  bytes: Uint8Array,
-  at: number,
-  part: "key" | "value",
-): EncodedField {
-  const fail = (why: string) =>
-    new Deno.errors.InvalidData(
-      `Cannot decode ${part} at byte ${at} of user headers as ${why}`,
-    );
-  const left = bytes.length - at - 5;
-  if (left < 0) {
-    throw fail(`its kind and length take 5 bytes: found ${left + 5}`);
-  }
-  const length = (bytes[at + 1]! | bytes[at + 2]! << 8 | bytes[at + 3]! << 16 |
-    bytes[at + 4]! << 24) >>> 0;
-  if (length < 1 || length > MAX_FIELD_BYTES) {
-    throw fail(`its length must be 1 to ${MAX_FIELD_BYTES}: found ${length}`);
-  }
-  if (length > left) {
-    throw fail(`its length is ${length}: only ${left} bytes are left`);
-  }
-  const code = bytes[at]!;
-  const field = bytes.subarray(at + 5, at + 5 + length);
-  const fault = fieldFault(code, field);
-  if (fault !== undefined) throw fail(fault);
-  return { code, bytes: field };
 }

@@ -1,12 +1,12 @@
 import { microsOf, type Time } from "../../base/mod.ts";
 import {
+  decodeUserHeaders,
   encodeUserHeaders,
   FRAME_HEADER_BYTES,
   MAX_PAYLOAD_BYTES,
   MAX_USER_HEADERS_BYTES,
   parseUuid,
   type UserHeadersInit,
-  validateUserHeaders,
 } from "../../codec/mod.ts";
 
 /** A condition for an append. */
@@ -107,7 +107,8 @@ function encodedHeaders(given: UserHeadersInit | Uint8Array): Uint8Array {
       `Cannot append as 'userHeaders' must be at most ${MAX_USER_HEADERS_BYTES} bytes when encoded: received ${given.length}`,
     );
   }
-  validateUserHeaders(given);
+  // Refuses what is no encoding.
+  decodeUserHeaders(given);
   return given;
 }
 
