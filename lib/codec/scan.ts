@@ -3,12 +3,8 @@ import { checked, native } from "../native/mod.ts";
 import { checkBytes } from "./_checks.ts";
 import { FULL, type StopReason, stopReasonOf } from "./stop_reason.ts";
 
-/** Words of the results for each message: four arrays of the same length, in this order. */
+/** Words of the results for each message: four arrays of the same length. */
 const RESULT_WORDS = 4;
-const STARTS = 0;
-const LENGTHS = 1;
-const BATCH_STARTS = 2;
-const BATCH_FIRSTS = 3;
 
 // Where the numbers lie in the context of a native call, which reads the first five and writes all.
 const END = 0;
@@ -32,8 +28,17 @@ export class BatchScan {
   readonly #context = new Float64Array(7);
   #capacity!: number;
   #results!: Uint32Array<ArrayBuffer>;
-  /** Parts of the results. */
-  #arrays: Uint32Array<ArrayBuffer>[] = [];
+  /**
+   * Where the frame of each message begins in the bytes. The next run overwrites or replaces the
+   * array, as it does those below.
+   */
+  starts!: Uint32Array<ArrayBuffer>;
+  /** Length of each message's payload, in bytes. */
+  lengths!: Uint32Array<ArrayBuffer>;
+  /** Where the header of each batch begins in the bytes. */
+  batchStarts!: Uint32Array<ArrayBuffer>;
+  /** Number of each batch's first message in this scan. */
+  batchFirsts!: Uint32Array<ArrayBuffer>;
 
   /**
    * Makes the arrays.
@@ -48,20 +53,8 @@ export class BatchScan {
     allocate: (words: number) => Uint32Array<ArrayBuffer> = (words) =>
       new Uint32Array(words),
   ) {
-    this.#allocate = allocate;
-    this.renew(capacity);
-  }
-
-  /**
-   * Makes other arrays for the next run; the results so far are forgotten, and the arrays before
-   * belong to their holder.
-   *
-   * @throws {RangeError} If the capacity is no integer of at least 1.
-   */
-  renew(capacity: number): void {
     checkInteger("create scan", "capacity", capacity, 1);
-    this.#context[COUNT] = 0;
-    this.#context[BATCH_COUNT] = 0;
+    this.#allocate = allocate;
     this.#take(capacity);
   }
 
@@ -70,38 +63,9 @@ export class BatchScan {
     return this.#context[COUNT]!;
   }
 
-  /**
-   * Where the frame of each message begins in the bytes. The next run overwrites or replaces the
-   * array.
-   */
-  get starts(): Uint32Array<ArrayBuffer> {
-    return this.#arrays[STARTS]!;
-  }
-
-  /** Length of each message's payload, in bytes. The next run overwrites or replaces the array. */
-  get lengths(): Uint32Array<ArrayBuffer> {
-    return this.#arrays[LENGTHS]!;
-  }
-
   /** Number of valid batches found. */
   get batchCount(): number {
     return this.#context[BATCH_COUNT]!;
-  }
-
-  /**
-   * Where the header of each batch begins in the bytes. The next run overwrites or replaces the
-   * array.
-   */
-  get batchStarts(): Uint32Array<ArrayBuffer> {
-    return this.#arrays[BATCH_STARTS]!;
-  }
-
-  /**
-   * Number of each batch's first message in this scan. The next run overwrites or replaces the
-   * array.
-   */
-  get batchFirsts(): Uint32Array<ArrayBuffer> {
-    return this.#arrays[BATCH_FIRSTS]!;
   }
 
   /**
@@ -180,19 +144,19 @@ export class BatchScan {
 
   /** Makes arrays for this many messages, and copies the results so far. */
   #take(capacity: number): void {
-    const { count, batchCount } = this;
-    const before = this.#arrays;
     const words = RESULT_WORDS * capacity;
     const results = this.#allocate(words).subarray(0, words);
+    const part = (i: number, count: number, before?: Uint32Array) => {
+      const array = results.subarray(i * capacity, (i + 1) * capacity);
+      if (before !== undefined) array.set(before.subarray(0, count));
+      return array;
+    };
+    const { count, batchCount } = this;
     this.#results = results;
     this.#capacity = capacity;
-    this.#arrays = [STARTS, LENGTHS, BATCH_STARTS, BATCH_FIRSTS].map((i) =>
-      results.subarray(i * capacity, (i + 1) * capacity)
-    );
-    if (count === 0) return;
-    this.#arrays.forEach((array, i) => {
-      const found = i < BATCH_STARTS ? count : batchCount;
-      array.set(before[i]!.subarray(0, found));
-    });
+    this.starts = part(0, count, this.starts);
+    this.lengths = part(1, count, this.lengths);
+    this.batchStarts = part(2, batchCount, this.batchStarts);
+    this.batchFirsts = part(3, batchCount, this.batchFirsts);
   }
 }
