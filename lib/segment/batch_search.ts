@@ -24,78 +24,74 @@ export interface BatchRange {
   bound?: number;
 }
 
-/** Looks for a valid batch in damaged bytes. */
-class BatchSearch {
-  readonly #log: TaskFile;
-  readonly #pool: BufferPool;
-  readonly #size: number;
-  readonly #offsets: readonly [min: number, max: number];
+/** A search for a valid batch in damaged bytes. */
+interface Search {
+  log: TaskFile;
+  pool: BufferPool;
+  /** No batch ends after this position. */
+  size: number;
+  /** The smallest and the largest offset of a message. */
+  offsets: readonly [min: number, max: number];
+}
 
-  constructor(
-    log: TaskFile,
-    pool: BufferPool,
-    size: number,
-    offsets: readonly [min: number, max: number],
-  ) {
-    this.#log = log;
-    this.#pool = pool;
-    this.#size = size;
-    this.#offsets = offsets;
+/** Returns the first valid batch that begins before `to`, from the position of `blocks`. */
+function* findFirst(
+  search: Search,
+  blocks: BlockReader,
+  to: number,
+): Task<BatchPlace | undefined> {
+  // The end of the last header that counts.
+  const end = Math.min(search.size, to + BATCH_HEADER_BYTES - 1);
+  while (blocks.position + BATCH_HEADER_BYTES <= end) {
+    const piece = yield* blocks.next(end);
+    using buffer = piece.buffer;
+    const bytes = buffer.bytes.subarray(piece.start, piece.end);
+    const found = yield* findIn(search, bytes, piece.position);
+    if (found !== undefined || piece.last) return found;
+    // A header across the end is seen whole in the next piece.
+    const rest = Math.max(0, bytes.length - BATCH_HEADER_BYTES + 1);
+    blocks.keep(piece, piece.start + rest, BATCH_HEADER_BYTES);
   }
+  return undefined;
+}
 
-  /** Returns the first valid batch that begins before `to`, from the position of `blocks`. */
-  *first(blocks: BlockReader, to: number): Task<BatchPlace | undefined> {
-    // The end of the last header that counts.
-    const end = Math.min(this.#size, to + BATCH_HEADER_BYTES - 1);
-    while (blocks.position + BATCH_HEADER_BYTES <= end) {
-      const piece = yield* blocks.next(end);
-      using buffer = piece.buffer;
-      const bytes = buffer.bytes.subarray(piece.start, piece.end);
-      const found = yield* this.#find(bytes, piece.position);
-      if (found !== undefined || piece.last) return found;
-      // A header across the end is seen whole in the next piece.
-      const rest = Math.max(0, bytes.length - BATCH_HEADER_BYTES + 1);
-      blocks.keep(piece, piece.start + rest, BATCH_HEADER_BYTES);
+/** Returns the first valid batch in bytes that begin at `position` of the file. */
+function* findIn(
+  search: Search,
+  bytes: Uint8Array<ArrayBuffer>,
+  position: number,
+): Task<BatchPlace | undefined> {
+  for (let at = 0; at <= bytes.length;) {
+    const found = findBatch(bytes, at, ...search.offsets);
+    // A batch that ends after these bytes, or where the search gave up, is read by itself.
+    const { beyond } = found;
+    const isBeyondValid = beyond !== undefined &&
+      (yield* isBatch(search, position + beyond.position, beyond.length));
+    const valid = isBeyondValid ? beyond.position : found.position;
+    if (valid !== undefined) {
+      const offset = batchBaseOffsetAt(bytes, valid);
+      return { position: position + valid, offset };
     }
-    return undefined;
+    if (beyond === undefined) return undefined;
+    at = beyond.position + 1;
   }
+  return undefined;
+}
 
-  /** Returns the first valid batch in bytes that begin at `position` of the file. */
-  *#find(
-    bytes: Uint8Array<ArrayBuffer>,
-    position: number,
-  ): Task<BatchPlace | undefined> {
-    for (let at = 0; at <= bytes.length;) {
-      const found = findBatch(bytes, at, ...this.#offsets);
-      // A batch that ends after these bytes, or where the search gave up, is read by itself.
-      const { beyond } = found;
-      const isBeyondValid = beyond !== undefined &&
-        (yield* this.#isBatch(position + beyond.position, beyond.length));
-      const valid = isBeyondValid ? beyond.position : found.position;
-      if (valid !== undefined) {
-        const offset = batchBaseOffsetAt(bytes, valid);
-        return { position: position + valid, offset };
-      }
-      if (beyond === undefined) return undefined;
-      at = beyond.position + 1;
-    }
-    return undefined;
-  }
-
-  /**
-   * Whether a valid batch of `length` bytes begins at `position`.
-   *
-   * A batch is never longer than a writer makes it.
-   */
-  *#isBatch(position: number, length: number): Task<boolean> {
-    if (position + length > this.#size || length > MAX_BATCH_BYTES) {
-      return false;
-    }
-    const isValid = (bytes: Uint8Array<ArrayBuffer>) =>
-      findBatch(bytes, 0, ...this.#offsets).position === 0;
-    return (yield* readAt(this.#log, this.#pool, position, length, isValid)) ??
-      false;
-  }
+/**
+ * Whether a valid batch of `length` bytes begins at `position`.
+ *
+ * A batch is never longer than a writer makes it.
+ */
+function* isBatch(
+  { log, pool, size, offsets }: Search,
+  position: number,
+  length: number,
+): Task<boolean> {
+  if (position + length > size || length > MAX_BATCH_BYTES) return false;
+  const isValid = (bytes: Uint8Array<ArrayBuffer>) =>
+    findBatch(bytes, 0, ...offsets).position === 0;
+  return (yield* readAt(log, pool, position, length, isValid)) ?? false;
 }
 
 /**
@@ -119,20 +115,6 @@ export function* readAt<T>(
 }
 
 /**
- * Whether a valid batch with an offset above `offset` begins in `[from, to)` of a `.log`; it may
- * end after `to`.
- */
-export function* hasBatchAfter(
-  log: TaskFile,
-  pool: BufferPool,
-  from: number,
-  to: number,
-  offset: number,
-): Task<boolean> {
-  return (yield* findBatchAfter(log, pool, from, to, offset + 1)) !== undefined;
-}
-
-/**
  * Returns the first valid batch with an offset from `minOffset` that begins in `[from, to)` of a
  * `.log`; it may end after `to`.
  */
@@ -150,7 +132,7 @@ export function* findBatchAfter(
   const offsets = [minOffset, Math.min(maxOffset, MAX_OFFSET)] as const;
   const blocks = new BlockReader(log, pool, from);
   try {
-    return yield* new BatchSearch(log, pool, size, offsets).first(blocks, to);
+    return yield* findFirst({ log, pool, size, offsets }, blocks, to);
   } finally {
     yield* blocks.close();
   }

@@ -7,7 +7,7 @@ import {
   MAX_BATCH_BYTES,
 } from "../codec/mod.ts";
 import { NoSpaceError, type TaskFile } from "../storage/mod.ts";
-import { hasBatchAfter } from "./batch_search.ts";
+import { findBatchAfter } from "./batch_search.ts";
 import { BlockReader, RESTART_BYTES } from "./block_reader.ts";
 import { corruption, CorruptSegmentError } from "./corrupt_segment_error.ts";
 import { IndexLookup, type NumberedEntry } from "./index_lookup.ts";
@@ -352,7 +352,7 @@ class Recovery {
     const after = stop.position + CHECKPOINT_BYTES + 1;
     const isTorn = end <= reach + MAX_BATCH_BYTES &&
       (end <= after ||
-        !(yield* hasBatchAfter(log, pool, after, end, stop.offset)));
+        !(yield* findBatchAfter(log, pool, after, end, stop.offset + 1)));
     if (!isTorn) throw corruption(log.path, stop);
     return Math.min(roundUp(end, log.capabilities.physicalBlock), this.#size);
   }
