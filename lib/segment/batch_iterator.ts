@@ -59,7 +59,7 @@ interface Waiter {
 }
 
 /** Tells how far the consumer of an iterator has come. */
-class Progress {
+class Progress implements Pick<LogIterator<unknown>, "caughtUp" | "reached"> {
   /** The consumer has processed all messages below this offset. */
   #doneOffset = 0;
   /** The waiters, ascending by offset. Most calls come in that order. */
@@ -73,12 +73,11 @@ class Progress {
     this.#caughtUp.promise.catch(() => {});
   }
 
-  /** Resolves when the consumer has processed what was there at the start. */
   get caughtUp(): Promise<void> {
     return this.#caughtUp.promise;
   }
 
-  /** Notes that the consumer has processed all messages below an offset. */
+  /** Notes that the consumer has processed all messages below an offset. @internal */
   advance(offset: number): void {
     this.#doneOffset = offset;
     const waiters = this.#waiters;
@@ -88,12 +87,12 @@ class Progress {
     for (const waiter of waiters.splice(0, count)) waiter.resolve();
   }
 
-  /** Notes that the consumer has processed what was there at the start. */
+  /** Notes that the consumer has processed what was there at the start. @internal */
   catchUp(): void {
     this.#caughtUp.resolve();
   }
 
-  /** Rejects all waiters, because no more messages will be processed. */
+  /** Rejects all waiters, because no more messages will be processed. @internal */
   end(reason: unknown): void {
     if (this.#end !== undefined) return;
     this.#end = { reason };
@@ -101,9 +100,11 @@ class Progress {
     for (const waiter of this.#waiters.splice(0)) waiter.reject(reason);
   }
 
-  /** Resolves when the consumer has processed the message at `offset`. */
   // deno-lint-ignore require-await -- a wrong offset rejects, too
-  async reached(offset: number, signal?: AbortSignal): Promise<void> {
+  async reached(
+    offset: number,
+    { signal }: { signal?: AbortSignal } = {},
+  ): Promise<void> {
     checkInteger("wait", "offset", offset);
     if (offset < this.#doneOffset) return;
     signal?.throwIfAborted();
@@ -132,12 +133,10 @@ const DONE: IteratorReturnResult<void> = { done: true, value: undefined };
  * were returned before it. Files are closed at the end, after an error, and when the iterator is
  * left, which also ends a wait for more.
  */
-export class BatchIterator implements LogIterator<MessageBatch> {
+export class BatchIterator extends Progress
+  implements LogIterator<MessageBatch> {
   readonly #source: BatchSource;
-  readonly #leaving: AbortController | undefined;
-  readonly #signal: AbortSignal | undefined;
-  readonly #givesAway: boolean;
-  readonly #progress = new Progress();
+  readonly #options: BatchIteratorOptions;
   /** The calls in progress, as one promise that never rejects. */
   #running: Promise<unknown> = Promise.resolve();
   /** Batches that the consumer has. */
@@ -146,27 +145,10 @@ export class BatchIterator implements LogIterator<MessageBatch> {
 
   /** @internal */
   constructor(source: BatchSource, options: BatchIteratorOptions = {}) {
+    super();
     this.#source = source;
-    this.#leaving = options.leaving;
-    this.#signal = options.signal;
-    this.#givesAway = options.givesAway ?? false;
-    source.onCaughtUp = () => this.#progress.catchUp();
-  }
-
-  get caughtUp(): Promise<void> {
-    return this.#progress.caughtUp;
-  }
-
-  reached(
-    offset: number,
-    options: { signal?: AbortSignal } = {},
-  ): Promise<void> {
-    return this.#progress.reached(offset, options.signal);
-  }
-
-  /** Notes that the consumer has processed all messages below an offset. @internal */
-  advance(offset: number): void {
-    this.#progress.advance(offset);
+    this.#options = options;
+    source.onCaughtUp = () => this.catchUp();
   }
 
   next(): Promise<IteratorResult<MessageBatch, void>> {
@@ -177,7 +159,7 @@ export class BatchIterator implements LogIterator<MessageBatch> {
   }
 
   async return(): Promise<IteratorReturnResult<void>> {
-    this.#leaving?.abort();
+    this.#options.leaving?.abort();
     this.#dropGiven();
     await this.#running;
     // The calls in progress may have returned some.
@@ -201,7 +183,7 @@ export class BatchIterator implements LogIterator<MessageBatch> {
 
   #dropGiven(): void {
     for (const batch of this.#given.splice(0)) {
-      this.#progress.advance(batch.nextOffset);
+      this.advance(batch.nextOffset);
       batch.drop();
     }
   }
@@ -209,20 +191,21 @@ export class BatchIterator implements LogIterator<MessageBatch> {
   async #next(): Promise<IteratorResult<MessageBatch, void>> {
     if (this.#isOver) return DONE;
     try {
-      this.#signal?.throwIfAborted();
+      this.#options.signal?.throwIfAborted();
       const batch = await drive(this.#source.next());
       if (batch === undefined) {
-        this.#progress.catchUp();
+        this.catchUp();
         await this.#end(this.#leftError());
         return DONE;
       }
       if (!this.#isLeft) {
-        if (!this.#givesAway) this.#given.push(batch);
+        if (!this.#options.givesAway) this.#given.push(batch);
         return { done: false, value: batch };
       }
       batch.drop();
     } catch (error) {
-      const wasLeft = this.#isLeft && error === this.#leaving!.signal.reason;
+      const wasLeft = this.#isLeft &&
+        error === this.#options.leaving!.signal.reason;
       await this.#end(wasLeft ? this.#leftError() : error);
       if (!wasLeft) throw error;
     }
@@ -230,13 +213,13 @@ export class BatchIterator implements LogIterator<MessageBatch> {
   }
 
   get #isLeft(): boolean {
-    return this.#leaving?.signal.aborted ?? false;
+    return this.#options.leaving?.signal.aborted ?? false;
   }
 
   async #end(reason: unknown): Promise<void> {
     if (this.#isOver) return;
     this.#isOver = true;
-    this.#progress.end(reason);
+    this.end(reason);
     await drive(this.#source.close());
   }
 
