@@ -17,19 +17,8 @@ export const MAX_USER_HEADERS_BYTES = 100_000;
 /** Length of the longest batch that is written, in bytes; a reader accepts longer ones. */
 export const MAX_BATCH_BYTES = 64 * 1024 * 1024;
 
-// Offsets in a batch header.
-const BASE_OFFSET = 8;
-const BASE_TIMESTAMP = 16;
-const ORIGIN_TIMESTAMP = 24;
-const BATCH_LENGTH = 32;
-const MESSAGE_COUNT = 48;
-
 // Offsets in a frame header.
 const ID = 8;
-const OFFSET_DELTA = 24;
-const TIMESTAMP_DELTA = 28;
-const USER_HEADERS_LENGTH = 32;
-const PAYLOAD_LENGTH = 36;
 /** Reserved once the batch is sealed; until then it may hold the producer's time. */
 const GIVEN_ORIGIN = 40;
 
@@ -40,7 +29,7 @@ const GIVEN_ORIGIN = 40;
  * dropped), or the value is above `Number.MAX_SAFE_INTEGER`.
  */
 export function batchBaseOffsetAt(bytes: Uint8Array, start: number): number {
-  return batchUint64(bytes, start, BASE_OFFSET, "base offset");
+  return batchUint64(bytes, start, 8, "base offset");
 }
 
 /**
@@ -49,7 +38,7 @@ export function batchBaseOffsetAt(bytes: Uint8Array, start: number): number {
  * @throws {RangeError} As {@linkcode batchBaseOffsetAt} does.
  */
 export function batchTimestampAt(bytes: Uint8Array, start: number): number {
-  return batchUint64(bytes, start, BASE_TIMESTAMP, "base timestamp");
+  return batchUint64(bytes, start, 16, "base timestamp");
 }
 
 /**
@@ -61,7 +50,7 @@ export function batchOriginTimestampAt(
   bytes: Uint8Array,
   start: number,
 ): number {
-  return batchUint64(bytes, start, ORIGIN_TIMESTAMP, "origin timestamp");
+  return batchUint64(bytes, start, 24, "origin timestamp");
 }
 
 /**
@@ -70,7 +59,7 @@ export function batchOriginTimestampAt(
  * @throws {RangeError} As {@linkcode batchBaseOffsetAt} does.
  */
 export function batchLengthAt(bytes: Uint8Array, start: number): number {
-  return batchUint64(bytes, start, BATCH_LENGTH, "batch length");
+  return batchUint64(bytes, start, 32, "batch length");
 }
 
 /**
@@ -80,7 +69,7 @@ export function batchLengthAt(bytes: Uint8Array, start: number): number {
  */
 export function batchCountAt(bytes: Uint8Array, start: number): number {
   checkHeader(bytes, start, "batch", BATCH_HEADER_BYTES);
-  return uint32(bytes, start + MESSAGE_COUNT);
+  return uint32(bytes, start + 48);
 }
 
 /**
@@ -90,7 +79,7 @@ export function batchCountAt(bytes: Uint8Array, start: number): number {
  * @throws {RangeError} If the bytes end before the frame header does.
  */
 export function frameOffsetDeltaAt(bytes: Uint8Array, start: number): number {
-  return frameUint32(bytes, start, OFFSET_DELTA);
+  return frameUint32(bytes, start, 24);
 }
 
 /**
@@ -103,7 +92,7 @@ export function frameTimestampDeltaAt(
   bytes: Uint8Array,
   start: number,
 ): number {
-  return frameUint32(bytes, start, TIMESTAMP_DELTA);
+  return frameUint32(bytes, start, 28);
 }
 
 /**
@@ -112,7 +101,7 @@ export function frameTimestampDeltaAt(
  * @throws {RangeError} If the bytes end before the frame header does.
  */
 export function framePayloadLengthAt(bytes: Uint8Array, start: number): number {
-  return frameUint32(bytes, start, PAYLOAD_LENGTH);
+  return frameUint32(bytes, start, 36);
 }
 
 /**
@@ -125,7 +114,7 @@ export function frameUserHeadersLengthAt(
   bytes: Uint8Array,
   start: number,
 ): number {
-  return frameUint32(bytes, start, USER_HEADERS_LENGTH);
+  return frameUint32(bytes, start, 32);
 }
 
 /**
@@ -209,10 +198,8 @@ function batchUint64(
   checkHeader(bytes, start, "batch", BATCH_HEADER_BYTES);
   const at = start + field;
   const value = uint32(bytes, at + 4) * 2 ** 32 + uint32(bytes, at);
-  if (value > Number.MAX_SAFE_INTEGER) {
-    throw new RangeError(
-      `Cannot read ${name} at ${at} as a number: it is above ${Number.MAX_SAFE_INTEGER}`,
-    );
-  }
-  return value;
+  if (value <= Number.MAX_SAFE_INTEGER) return value;
+  throw new RangeError(
+    `Cannot read ${name} at ${at} as a number: it is above ${Number.MAX_SAFE_INTEGER}`,
+  );
 }

@@ -4,10 +4,8 @@
  *
  * @module
  */
-export { layoutOf } from "./batch_layout.ts";
-export type { BatchLayout } from "./batch_layout.ts";
-export { findBatch } from "./find.ts";
-export type { Found } from "./find.ts";
+export { type BatchLayout, layoutOf } from "./batch_layout.ts";
+export { findBatch, nonzeroEnd } from "./find.ts";
 export {
   BATCH_HEADER_BYTES,
   batchBaseOffsetAt,
@@ -28,13 +26,9 @@ export {
   putFrameOrigin,
 } from "./header.ts";
 export type { HeaderField, HeaderKind } from "./header_field.ts";
-export { layPayloads } from "./lay.ts";
-export type { Laid, LayRun } from "./lay.ts";
-export { readFrame } from "./message.ts";
-export type { Message } from "./message.ts";
-export { nonzeroEnd } from "./nonzero_end.ts";
+export { layPayloads, type LayRun } from "./lay.ts";
+export { type Message, readFrame } from "./message.ts";
 export { restamp } from "./restamp.ts";
-export type { RestampOptions } from "./restamp.ts";
 export { BatchScan } from "./scan.ts";
 export {
   putSealContext,
@@ -44,18 +38,21 @@ export {
   RECORD_ORIGIN_GIVEN,
   seal,
   SEAL_CONTEXT_BYTES,
+  type SealRun,
 } from "./seal.ts";
-export type { SealRun } from "./seal.ts";
-export { describeStop } from "./stop_reason.ts";
-export type { StopReason } from "./stop_reason.ts";
+export { describeStop, type StopReason } from "./stop_reason.ts";
 export {
   INDEX_ENTRY_BYTES,
+  type IndexEntry,
   isPlausibleEntry,
   isSafeEntry,
   readIndexEntry,
   writeIndexEntry,
 } from "./index_entry.ts";
-export type { IndexEntry } from "./index_entry.ts";
-export { decodeUserHeaders, encodeUserHeaders } from "./user_headers.ts";
-export type { UserHeader, UserHeadersInit } from "./user_headers.ts";
+export {
+  decodeUserHeaders,
+  encodeUserHeaders,
+  type UserHeader,
+  type UserHeadersInit,
+} from "./user_headers.ts";
 export { formatUuid, parseUuid } from "./uuid.ts";
