@@ -2,19 +2,12 @@ import { checkInteger } from "../base/mod.ts";
 import { checked, native } from "../native/mod.ts";
 import { checkBytes } from "./_checks.ts";
 
-/** How to restamp batches. */
-export interface RestampOptions {
-  /**
-   * Keep producer sections, which Iggy 0.9 refuses (`docs/format.md#iggy-producer`). Default:
-   * `false`.
-   */
-  keepsProducers?: boolean;
-}
-
 /**
  * Writes a partition, and batch checksums that fit it, into valid batches that lie back to back
  * from `start` to the end of the bytes. Frames stay as they are.
  *
+ * @param options `keepsProducers`: whether to keep producer sections, which Iggy 0.9 refuses
+ * (`docs/format.md#iggy-producer`).
  * @returns The number of batches whose producer section was removed.
  * @throws {RangeError} If a number is out of its range.
  * @throws {Error} If the bytes are not batches; those before the first other place were restamped.
@@ -23,7 +16,7 @@ export function restamp(
   bytes: Uint8Array<ArrayBuffer>,
   start: number,
   partitionId: number,
-  options: RestampOptions = {},
+  { keepsProducers = false }: { keepsProducers?: boolean } = {},
 ): number {
   const task = "restamp batches";
   checkBytes(task, "bytes.length", bytes, start);
@@ -33,7 +26,7 @@ export function restamp(
     bytes.length,
     start,
     partitionId,
-    options.keepsProducers === true ? 1 : 0,
+    keepsProducers ? 1 : 0,
   );
   return checked(status, "basalt_restamp");
 }

@@ -8,8 +8,7 @@ import {
   isSafeEntry,
   readIndexEntry,
 } from "../codec/mod.ts";
-import { acquire, type BufferPool, type PooledBuffer } from "../pool/mod.ts";
-import type { TaskFile } from "../storage/mod.ts";
+import { acquire, type PooledBuffer } from "../pool/mod.ts";
 import { roundDown, roundUp } from "./layout.ts";
 import type { SegmentFiles } from "./segment_state.ts";
 
@@ -34,9 +33,7 @@ export interface NumberedEntry {
  * (`docs/format.md#index-seek`).
  */
 export class IndexLookup implements Disposable {
-  readonly #file: TaskFile;
-  readonly #pool: BufferPool;
-  readonly #firstOffset: number;
+  readonly #segment: Omit<SegmentFiles, "log">;
   readonly #buffer: PooledBuffer;
   #count: number;
   /** Where the block begins in the file. */
@@ -44,13 +41,11 @@ export class IndexLookup implements Disposable {
   #valid = 0;
 
   private constructor(
-    { index, pool, firstOffset }: Omit<SegmentFiles, "log">,
+    segment: Omit<SegmentFiles, "log">,
     size: number,
     buffer: PooledBuffer,
   ) {
-    this.#file = index;
-    this.#pool = pool;
-    this.#firstOffset = firstOffset;
+    this.#segment = segment;
     this.#count = Math.floor(size / INDEX_ENTRY_BYTES);
     this.#buffer = buffer;
   }
@@ -113,25 +108,21 @@ export class IndexLookup implements Disposable {
     let last: NumberedEntry | undefined;
     const total = this.count * INDEX_ENTRY_BYTES;
     if (total === 0) return undefined;
-    const unit = this.#file.capabilities.readOffsetAlignment;
+    const { index, pool } = this.#segment;
+    const unit = index.capabilities.readOffsetAlignment;
     const bytes = Math.min(SWEEP_BYTES, total + unit) + INDEX_ENTRY_BYTES;
-    using buffer = yield* acquire(this.#pool, roundUp(bytes, unit));
+    using buffer = yield* acquire(pool, roundUp(bytes, unit));
     for (let number = 0; number < this.count;) {
-      const at = number * INDEX_ENTRY_BYTES;
+      const first = number;
+      const at = first * INDEX_ENTRY_BYTES;
       const start = roundDown(at, unit);
       // In place: most indexes are one read, and what reads the log next need not wait for a turn.
-      const read = yield* this.#file.readNow(buffer, start);
-      const entries = buffer.bytes.subarray(
-        at - start,
-        Math.max(at - start, read),
-      );
-      const count = Math.min(
-        Math.floor(entries.length / INDEX_ENTRY_BYTES),
-        this.count - number,
-      );
-      if (count === 0) return last;
-      for (let i = 0; i < count; i++, number++) {
-        const entry = readIndexEntry(entries, i);
+      const read = yield* index.readNow(buffer, start);
+      const end = Math.floor((start + read) / INDEX_ENTRY_BYTES);
+      if (end <= first) return last;
+      const entries = buffer.bytes.subarray(at - start);
+      for (; number < Math.min(end, this.#count); number++) {
+        const entry = readIndexEntry(entries, number - first);
         const isPlausible = isSafeEntry(entry) &&
           this.#isPossible(entry, number) &&
           (last === undefined || isPlausibleEntry(entry, last.entry));
@@ -167,10 +158,10 @@ export class IndexLookup implements Disposable {
   }
 
   *#load(from: number): Task<void> {
-    const { readOffsetAlignment } = this.#file.capabilities;
-    const start = roundDown(from, readOffsetAlignment);
+    const { index } = this.#segment;
+    const start = roundDown(from, index.capabilities.readOffsetAlignment);
     this.#position = Infinity;
-    this.#valid = yield* this.#file.read(this.#buffer, start);
+    this.#valid = yield* index.read(this.#buffer, start);
     this.#position = start;
     if (this.#valid === this.#buffer.length) return;
     const end = Math.floor((start + this.#valid) / INDEX_ENTRY_BYTES);
@@ -184,7 +175,7 @@ export class IndexLookup implements Disposable {
    */
   #isPossible(entry: IndexEntry, i: number): boolean {
     const { offset, position } = entry;
-    const messages = offset - this.#firstOffset;
+    const messages = offset - this.#segment.firstOffset;
     if (messages < i) return false;
     if (messages === 0) return position === 0;
     return position >=

@@ -270,8 +270,7 @@ export class MessageBatch implements Disposable, Iterable<Message> {
 
   /** @ignore Returns where the batch of the format begins that holds message `i`. */
   placeOf(i: number): { offset: number; position: number } {
-    const { offset, position } = this.batch(this.#batchOf(this.#checked(i)));
-    return { offset, position };
+    return this.batch(this.#batchOf(this.#checked(i)));
   }
 
   /** @ignore The end of the last message in the `.log`, in bytes. */

@@ -4,21 +4,14 @@ import {
   batchCountAt,
   batchLengthAt,
 } from "../codec/mod.ts";
-import type { BufferPool } from "../pool/mod.ts";
-import type { TaskFile } from "../storage/mod.ts";
 import { findBatchAfter, readAt } from "./batch_search.ts";
 import { MAX_OFFSET } from "./layout.ts";
 import { MessageBatch } from "./message_batch.ts";
 import { type BatchPlace, type ScanStop, SegmentScan } from "./segment_scan.ts";
+import type { SegmentFiles } from "./segment_state.ts";
 
 /** What a {@linkcode Resync} reads. */
-export interface ResyncOptions {
-  /** The `.log`. */
-  log: TaskFile;
-  /** Where blocks come from. */
-  pool: BufferPool;
-  /** The offset of the segment's first message. */
-  firstOffset: number;
+export interface ResyncOptions extends Omit<SegmentFiles, "index"> {
   /** The log is read up to this byte. */
   bound: number;
   /**
