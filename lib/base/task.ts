@@ -440,8 +440,7 @@ async function advance<T>(
 ): Promise<IteratorResult<Step<unknown>, T>> {
   let value: unknown;
   try {
-    value = await (step.run?.() ??
-      new Promise((resolve, reject) => step.begin!(resolve, reject)));
+    value = await drive(perform(step));
   } catch (error) {
     return task.throw(error);
   }

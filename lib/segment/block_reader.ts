@@ -2,6 +2,7 @@ import { drive, driveSync, step, type Task } from "../base/mod.ts";
 import { MAX_BATCH_BYTES } from "../codec/mod.ts";
 import {
   acquire,
+  type AcquireSyncOptions,
   type BufferPool,
   type PooledBuffer,
   PoolLimitError,
@@ -235,7 +236,7 @@ export class BlockReader {
     const isNew = this.#queue.length === 0;
     if (isNew) {
       let plan = this.#plan(bound);
-      let buffer = this.#attempt(plan.room + plan.length);
+      let buffer = acquireIfRoom(this.#pool, plan.room + plan.length);
       if (buffer === undefined) {
         // Waiting without any memory holds up no other reader. At the pool's limit, a small block is
         // free sooner and leaves room for others.
@@ -279,7 +280,7 @@ export class BlockReader {
       this.#position = position;
       return;
     }
-    const kept = this.#attempt(end - start);
+    const kept = acquireIfRoom(this.#pool, end - start);
     if (kept === undefined) return this.#moveTo(position);
     kept.bytes.set(buffer.bytes.subarray(start, end));
     this.#position = position;
@@ -385,7 +386,7 @@ export class BlockReader {
       const plan = this.#plan(bound);
       ahead += plan.room + plan.length;
       if (ahead > this.#window) return;
-      const buffer = this.#attempt(plan.room + plan.length);
+      const buffer = acquireIfRoom(this.#pool, plan.room + plan.length);
       if (buffer === undefined || buffer.external) {
         buffer?.drop();
         this.#window = 0;
@@ -414,7 +415,7 @@ export class BlockReader {
       Math.max(0, Math.min(missing - length, bound - this.#next)),
       this.#unit,
     );
-    const buffer = this.#attempt(room + length + rest);
+    const buffer = acquireIfRoom(this.#pool, room + length + rest);
     if (buffer === undefined) {
       // Without any memory, the reader may wait for it.
       this.#moveTo(this.#position);
@@ -490,15 +491,6 @@ export class BlockReader {
     return Math.max(Math.min(wanted, most), this.#typical + this.#usualBlock);
   }
 
-  #attempt(bytes: number): PooledBuffer | undefined {
-    try {
-      return this.#pool.acquireSync(bytes);
-    } catch (error) {
-      if (error instanceof PoolLimitError) return undefined;
-      throw error;
-    }
-  }
-
   #block(buffer: PooledBuffer, plan: Plan, bound: number): Block {
     const { room, length } = plan;
     const position = this.#next;
@@ -531,5 +523,19 @@ export class BlockReader {
     this.#inFlight.add(block);
     block.running = drive(this.#read(block))
       .then((read) => end(read), (reason) => end(0, { reason }));
+  }
+}
+
+/** Returns memory of a pool; `undefined` if its limit leaves no room. */
+export function acquireIfRoom(
+  pool: BufferPool,
+  bytes: number,
+  options?: AcquireSyncOptions,
+): PooledBuffer | undefined {
+  try {
+    return pool.acquireSync(bytes, options);
+  } catch (error) {
+    if (error instanceof PoolLimitError) return undefined;
+    throw error;
   }
 }

@@ -5,13 +5,10 @@ import {
   FRAME_HEADER_BYTES,
   type StopReason,
 } from "../codec/mod.ts";
-import {
-  type BufferPool,
-  type PooledBuffer,
-  PoolLimitError,
-} from "../pool/mod.ts";
+import type { BufferPool, PooledBuffer } from "../pool/mod.ts";
 import type { TaskFile } from "../storage/mod.ts";
 import {
+  acquireIfRoom,
   BlockReader,
   type BlockReaderOptions,
   type Piece,
@@ -72,7 +69,6 @@ export class SegmentScan {
   #scan: BatchScan | undefined;
   /** Number of messages in the last block. */
   #lastCount = 0;
-  #position: number;
   #offset: number;
   #lastTimestamp: number;
   /** The claim that the first batch has to prove. */
@@ -87,7 +83,6 @@ export class SegmentScan {
     this.blocks = new BlockReader(file, pool, position, options);
     this.#keepBad = options.keepBad ?? false;
     this.#arrays = new PooledArrays(pool);
-    this.#position = position;
     this.#offset = offset;
     this.#claim = claim;
     this.#lastTimestamp = claim?.timestamp ?? options.minTimestamp ?? 0;
@@ -95,7 +90,7 @@ export class SegmentScan {
 
   /** Where the next batch begins, in bytes. */
   get position(): number {
-    return this.#position;
+    return this.blocks.position;
   }
 
   /** The offset of the next message. */
@@ -118,12 +113,13 @@ export class SegmentScan {
   *next(bound: number): Task<MessageBatch | ScanStop> {
     for (;;) {
       let reason: StopReason = "end";
-      if (this.#position < bound) {
+      if (this.position < bound) {
         const piece = yield* this.blocks.next(bound);
         const batch = this.#take(piece, bound);
         if (batch !== undefined && this.#isAsClaimed(batch)) return batch;
         // The rest of the batch is in the next block, or was written meanwhile.
-        const hasMore = batch === undefined && this.#isPartial(bound) &&
+        const hasMore = batch === undefined &&
+          this.#isPartial(this.position, bound) &&
           (!piece.last || piece.bound < bound);
         if (hasMore) continue;
         batch?.drop();
@@ -131,7 +127,7 @@ export class SegmentScan {
       }
       const claim = this.#claim;
       if (claim === undefined) {
-        return { reason, position: this.#position, offset: this.#offset };
+        return { reason, position: this.position, offset: this.#offset };
       }
       this.restart({ position: 0, offset: claim.firstOffset });
     }
@@ -139,7 +135,6 @@ export class SegmentScan {
 
   /** Goes on at another place. Nothing that was read before is used. */
   restart({ position, offset, claim }: ScanStart): void {
-    this.#position = position;
     this.#offset = offset;
     this.#claim = claim;
     this.#lastTimestamp = claim?.timestamp ?? 0;
@@ -162,21 +157,13 @@ export class SegmentScan {
   }
 
   /**
-   * Returns the messages of a piece. If there are none, it drops the piece and returns `undefined`.
+   * Returns the messages of the valid batches of a piece. If there are none, it drops the piece and
+   * returns `undefined`.
    */
   #take(piece: Piece, bound: number): MessageBatch | undefined {
-    let batch: MessageBatch | undefined;
-    try {
-      batch = this.#verify(piece, bound);
-      return batch;
-    } finally {
-      if (batch === undefined) piece.buffer.drop();
-    }
-  }
-
-  /** Returns the messages of the valid batches of a piece; `undefined` if there are none. */
-  #verify(piece: Piece, bound: number): MessageBatch | undefined {
     const { buffer, start, end, position, last } = piece;
+    using unused = new DisposableStack();
+    unused.use(buffer);
     const bytes = buffer.bytes.subarray(start, end);
     // Each block gets arrays of its own, which its messages keep.
     const capacity = capacityFor(this.#lastCount, bytes.length);
@@ -184,20 +171,21 @@ export class SegmentScan {
     scan.run(bytes, 0, this.#offset, this.#lastTimestamp);
     const { count, batchCount } = scan;
     const firstOffset = this.#offset;
-    this.#position += scan.end;
+    const next = position + scan.end;
     this.#offset += count;
     this.#lastTimestamp = scan.lastTimestamp;
-    const isPartial = this.#isPartial(bound);
+    const isPartial = this.#isPartial(next, bound);
     const isGood = scan.stop === "end" || isPartial;
     if (isGood && !last || this.#keepBad) {
       const needed = isPartial ? scan.neededBytes : 0;
       this.blocks.keep(piece, start + scan.end, needed);
-    } else this.blocks.restart(this.#position);
+    } else this.blocks.restart(next);
     if (count === 0) {
       this.#arrays.drop();
       return undefined;
     }
     this.#lastCount = count;
+    unused.move();
     return new MessageBatch({
       buffer,
       start,
@@ -212,10 +200,10 @@ export class SegmentScan {
     });
   }
 
-  /** Whether the last scan ended in a batch that may end at or before `bound`. */
-  #isPartial(bound: number): boolean {
+  /** Whether the last scan ended at `position`, in a batch that may end at or before `bound`. */
+  #isPartial(position: number, bound: number): boolean {
     const { stop, neededBytes } = this.#scan!;
-    return stop === "partial" && this.#position + neededBytes <= bound;
+    return stop === "partial" && position + neededBytes <= bound;
   }
 }
 
@@ -246,18 +234,13 @@ class PooledArrays {
    * {@linkcode PooledArrays.drop}.
    */
   readonly allocate = (words: number): Uint32Array<ArrayBuffer> => {
-    try {
-      const buffer = this.#pool.acquireSync(4 * words, { zeroed: true });
-      // The resize zeroes the rest, so that no byte of an earlier owner can be reached.
-      buffer.resize(buffer.capacity);
-      this.#buffers.push(buffer);
-      const { bytes } = buffer;
-      return new Uint32Array(bytes.buffer, bytes.byteOffset, words);
-    } catch (error) {
-      if (!(error instanceof PoolLimitError)) throw error;
-      this.#buffers.push(undefined);
-      return new Uint32Array(words);
-    }
+    const buffer = acquireIfRoom(this.#pool, 4 * words, { zeroed: true });
+    this.#buffers.push(buffer);
+    if (buffer === undefined) return new Uint32Array(words);
+    // The resize zeroes the rest, so that no byte of an earlier owner can be reached.
+    buffer.resize(buffer.capacity);
+    const { bytes } = buffer;
+    return new Uint32Array(bytes.buffer, bytes.byteOffset, words);
   };
 
   /**
