@@ -4,19 +4,19 @@ import type { CheckedStart } from "./read_options.ts";
 import type { BatchPlace, ScanStart } from "./segment_scan.ts";
 import type { SegmentFiles } from "./segment_state.ts";
 
-/** Options of {@linkcode seek}. */
-export interface SeekOptions {
-  /** Index entries at or after this position do not count. Default: Infinity. */
-  bound?: number | undefined;
-  /** A place that the writer of the segment knows. */
-  hint?: BatchPlace | undefined;
-}
-
-/** Finds the last known place in a segment before which nothing is wanted. */
+/**
+ * Finds the last known place in a segment before which nothing is wanted.
+ *
+ * @param options `bound`: index entries at or after this position do not count; `hint`: a place that
+ * the writer of the segment knows.
+ */
 export function* seek(
   segment: Omit<SegmentFiles, "log">,
   { from = 0, since = 0 }: CheckedStart,
-  { bound = Infinity, hint }: SeekOptions,
+  { bound = Infinity, hint }: {
+    bound?: number | undefined;
+    hint?: BatchPlace | undefined;
+  },
 ): Task<ScanStart> {
   const { firstOffset } = segment;
   const beginning = { offset: firstOffset, position: 0 };

@@ -14,9 +14,6 @@ export const EXPAND_STOP = {
   POSITION: 3,
 } as const;
 
-/** One of the numbers in {@linkcode EXPAND_STOP}. */
-export type ExpandStop = typeof EXPAND_STOP[keyof typeof EXPAND_STOP];
-
 /**
  * Turns batches into messages with a header each, and entries of their index
  * (`docs/format.md#old-index`), block after block.
@@ -34,24 +31,14 @@ export class Expansion {
     return this.#context[1]!;
   }
 
-  /** Where the last message ends in its segment. */
-  get position(): number {
-    return this.#context[2]!;
-  }
-
   /** Number of messages, and of index entries, of the last run. */
   get count(): number {
     return this.#context[5]!;
   }
 
-  /** Number of batches of the last run. */
-  get batchCount(): number {
-    return this.#context[6]!;
-  }
-
-  /** Why the last run stopped. */
-  get stop(): ExpandStop {
-    return this.#context[7]! as ExpandStop;
+  /** Why the last run stopped: one of the numbers in {@linkcode EXPAND_STOP}. */
+  get stop(): number {
+    return this.#context[7]!;
   }
 
   /** After `FULL`: bytes of the messages of the next batch. */
