@@ -6,8 +6,5 @@
 export { EXPAND_STOP, Expansion } from "./_expand.ts";
 export { findMessage } from "./find.ts";
 export { Gathering, HEADER_BYTES } from "./gather.ts";
-export {
-  INDEX_ENTRY_BYTES,
-  type IndexEntry,
-  readIndexEntry,
-} from "./index_entry.ts";
+export { INDEX_ENTRY_BYTES, readIndexEntry } from "./index_entry.ts";
+export type { IndexEntry } from "./index_entry.ts";
