@@ -1,17 +1,30 @@
 import { pair, type Step, type Task } from "../base/mod.ts";
-import type { FrozenBuffer, PooledBuffer } from "../pool/mod.ts";
-import type {
-  BufferRange,
-  Durability,
-  PreallocateOptions,
-  Storage,
-  StorageFile,
-  StorageLock,
-  WriteOptions,
-} from "./storage.ts";
+import type { PooledBuffer } from "../pool/mod.ts";
+import type { Storage, StorageFile, StorageLock } from "./storage.ts";
 
 /** Names the operations of a file of this library, which are steps. */
 export const fileSteps: unique symbol = Symbol("basalt.fileSteps");
+
+/** The operations of a file that have an async and a sync version. */
+type Operation =
+  | "read"
+  | "write"
+  | "sync"
+  | "truncate"
+  | "preallocate"
+  | "size"
+  | "close";
+
+/** The arguments of an operation, as its async and its sync version take them. */
+export type OperationArgs<name extends Operation> = Parameters<
+  StorageFile[name]
+>;
+
+type OperationSteps = {
+  [name in Operation]: (
+    ...args: OperationArgs<name>
+  ) => Step<Awaited<ReturnType<StorageFile[name]>>>;
+};
 
 /**
  * The operations of a file, each as one step, which has an async and a sync version.
@@ -19,26 +32,7 @@ export const fileSteps: unique symbol = Symbol("basalt.fileSteps");
  * Making a step checks the arguments and lends the memory, so it is begun or run at once, and once.
  * A caller that blocks can finish the steps of a file of this library while they are in flight.
  */
-export interface FileSteps {
-  read(
-    buffer: PooledBuffer,
-    position: number,
-    range?: BufferRange,
-  ): Step<number>;
-  write(
-    buffer: PooledBuffer | FrozenBuffer,
-    position: number,
-    options?: WriteOptions,
-  ): Step<number>;
-  sync(durability?: Exclude<Durability, "none">): Step<void>;
-  truncate(length: number): Step<void>;
-  preallocate(
-    position: number,
-    length: number,
-    options?: PreallocateOptions,
-  ): Step<boolean>;
-  size(): Step<number>;
-  close(): Step<void>;
+export interface FileSteps extends OperationSteps {
   /**
    * Seals the write block that `buffer` is, on a thread of the library. The end of the block is the
    * context of `basalt_seal`. A simulated file has no such thread.
@@ -47,8 +41,6 @@ export interface FileSteps {
   /** Called when the open file was given another name. */
   renamed?(path: string): void;
 }
-
-type Operation = Exclude<keyof FileSteps, "seal" | "renamed">;
 
 /** A file of which every operation is a step. */
 export interface SteppedFile

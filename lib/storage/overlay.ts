@@ -5,16 +5,18 @@ import {
   stepInPlace,
   type Task,
 } from "../base/mod.ts";
-import type { FrozenBuffer, PooledBuffer } from "../pool/mod.ts";
 import type { Capabilities } from "./capabilities.ts";
 import { failure } from "./errors.ts";
-import { type FileSteps, fileSteps, type SteppedFile } from "./file_steps.ts";
+import {
+  type FileSteps,
+  fileSteps,
+  type OperationArgs,
+  type SteppedFile,
+} from "./file_steps.ts";
 import type {
-  BufferRange,
   StorageEntry,
   StorageLock,
   StorageOpenOptions,
-  WriteOptions,
 } from "./storage.ts";
 import { TaskFile } from "./task_file.ts";
 import { TaskStorage } from "./task_storage.ts";
@@ -160,25 +162,19 @@ class OverlayFile implements FileSteps, SteppedFile {
     return this.#node.capabilities;
   }
 
-  read(
-    buffer: PooledBuffer,
-    position: number,
-    range?: BufferRange,
-  ): Step<number> {
-    return this.#step("read", this.#read(buffer, position, range));
+  read(...args: OperationArgs<"read">): Step<number> {
+    return this.#step("read", this.#read(...args));
   }
 
   *#read(
-    buffer: PooledBuffer,
-    position: number,
-    { start = 0, length = buffer.length - start }: BufferRange = {},
+    ...[buffer, position, range = {}]: OperationArgs<"read">
   ): Task<number> {
+    const { start = 0, length = buffer.length - start } = range;
     const { size, baseBytes, pages } = this.#node;
     const valid = Math.max(0, Math.min(length, size - position));
     let known = 0;
     if (this.#below !== undefined && position < baseBytes) {
-      const range = { start, length };
-      const read = yield* this.#below.read(buffer, position, range);
+      const read = yield* this.#below.read(buffer, position, { start, length });
       known = Math.min(read, baseBytes - position, valid);
     }
     const bytes = buffer.bytes.subarray(start, start + valid);
@@ -197,10 +193,9 @@ class OverlayFile implements FileSteps, SteppedFile {
   }
 
   write(
-    buffer: PooledBuffer | FrozenBuffer,
-    position: number,
-    { start = 0, length = buffer.length - start }: WriteOptions = {},
+    ...[buffer, position, range = {}]: OperationArgs<"write">
   ): Step<number> {
+    const { start = 0, length = buffer.length - start } = range;
     return stepInPlace("write", () => {
       const node = this.#node;
       const unit = this.#pageBytes;

@@ -1,14 +1,13 @@
 import { inPlace, type Task } from "../base/mod.ts";
-import type { FrozenBuffer, PooledBuffer } from "../pool/mod.ts";
+import type { PooledBuffer } from "../pool/mod.ts";
 import type { Capabilities } from "./capabilities.ts";
-import { type FileSteps, type SteppedFile, stepsOfFile } from "./file_steps.ts";
-import type {
-  BufferRange,
-  Durability,
-  PreallocateOptions,
-  StorageFile,
-  WriteOptions,
-} from "./storage.ts";
+import {
+  type FileSteps,
+  type OperationArgs,
+  type SteppedFile,
+  stepsOfFile,
+} from "./file_steps.ts";
+import type { StorageFile } from "./storage.ts";
 
 /**
  * Gives each operation of a file once, as a task: with promises or blocking.
@@ -37,47 +36,29 @@ export class TaskFile {
   }
 
   /** Fills a range of `buffer` from `position`; returns the bytes read. */
-  *read(
-    buffer: PooledBuffer,
-    position: number,
-    range?: BufferRange,
-  ): Task<number> {
-    return (yield this.#steps.read(buffer, position, range)) as number;
+  *read(...args: OperationArgs<"read">): Task<number> {
+    return (yield this.#steps.read(...args)) as number;
   }
 
   /**
    * Fills a range of `buffer` from `position` in place, also when driven with promises. For one or
    * two blocks this takes less time than a ring or a thread.
    */
-  readNow(
-    buffer: PooledBuffer,
-    position: number,
-    range?: BufferRange,
-  ): Task<number> {
-    const read = () => this.#steps.read(buffer, position, range).runSync();
-    return inPlace("read", read);
+  readNow(...args: OperationArgs<"read">): Task<number> {
+    return inPlace("read", () => this.#steps.read(...args).runSync());
   }
 
   /** Writes a range of `buffer` at `position`; returns the bytes written. */
-  *write(
-    buffer: PooledBuffer | FrozenBuffer,
-    position: number,
-    options?: WriteOptions,
-  ): Task<number> {
-    return (yield this.#steps.write(buffer, position, options)) as number;
+  *write(...args: OperationArgs<"write">): Task<number> {
+    return (yield this.#steps.write(...args)) as number;
   }
 
   /**
    * Writes a range of `buffer` at `position` in place, also when driven with promises: for one or
    * two blocks that need not be durable yet.
    */
-  writeNow(
-    buffer: PooledBuffer | FrozenBuffer,
-    position: number,
-    range?: BufferRange,
-  ): Task<number> {
-    const write = () => this.#steps.write(buffer, position, range).runSync();
-    return inPlace("write", write);
+  writeNow(...args: OperationArgs<"write">): Task<number> {
+    return inPlace("write", () => this.#steps.write(...args).runSync());
   }
 
   /** Whether {@linkcode TaskFile.seal} can be used. */
@@ -98,8 +79,8 @@ export class TaskFile {
   }
 
   /** Makes everything that was written durable. */
-  *sync(durability?: Exclude<Durability, "none">): Task<void> {
-    yield this.#steps.sync(durability);
+  *sync(...args: OperationArgs<"sync">): Task<void> {
+    yield this.#steps.sync(...args);
   }
 
   /** Sets the size in bytes; new bytes are zeros. */
@@ -116,16 +97,8 @@ export class TaskFile {
   }
 
   /** Allocates disk space for a range; returns whether zeros were written. */
-  *preallocate(
-    position: number,
-    length: number,
-    options?: PreallocateOptions,
-  ): Task<boolean> {
-    return (yield this.#steps.preallocate(
-      position,
-      length,
-      options,
-    )) as boolean;
+  *preallocate(...args: OperationArgs<"preallocate">): Task<boolean> {
+    return (yield this.#steps.preallocate(...args)) as boolean;
   }
 
   /** Returns the size in bytes. */
