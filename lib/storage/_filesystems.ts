@@ -1,5 +1,8 @@
-/** Names of filesystems by the `f_type` of `statfs(2)`. */
-const NAMES: ReadonlyMap<number, string> = new Map([
+/**
+ * Filesystems that only this kernel changes, by the `f_type` of `statfs(2)`. On others, such as nfs,
+ * another machine may write.
+ */
+const LOCAL: readonly (readonly [magic: number, name: string])[] = [
   [0xef53, "ext4"], // ext2 and ext3 share it; both are run by ext4's code
   [0x58465342, "xfs"],
   [0x9123683e, "btrfs"],
@@ -9,6 +12,11 @@ const NAMES: ReadonlyMap<number, string> = new Map([
   [0x2fc12fc1, "zfs"],
   [0xca451a4e, "bcachefs"],
   [0x794c7630, "overlayfs"],
+];
+
+/** Names of filesystems by the `f_type` of `statfs(2)`. */
+const NAMES: ReadonlyMap<number, string> = new Map([
+  ...LOCAL,
   [0x6969, "nfs"],
   [0xff534d42, "cifs"],
   [0xfe534d42, "smb2"],
@@ -24,11 +32,7 @@ const NAMES: ReadonlyMap<number, string> = new Map([
   [0x62656572, "sysfs"],
 ]);
 
-const COPY_ON_WRITE: ReadonlySet<string> = new Set([
-  "btrfs",
-  "bcachefs",
-  "zfs",
-]);
+const COPY_ON_WRITE: readonly string[] = ["btrfs", "bcachefs", "zfs"];
 
 /** Returns the name of a filesystem; its magic number in hexadecimal where it is not known. */
 export function filesystemName(magic: number): string {
@@ -37,5 +41,10 @@ export function filesystemName(magic: number): string {
 
 /** Returns whether a filesystem moves a block that is rewritten. */
 export function isCopyOnWrite(filesystem: string): boolean {
-  return COPY_ON_WRITE.has(filesystem);
+  return COPY_ON_WRITE.includes(filesystem);
+}
+
+/** Returns whether only this kernel changes a filesystem, so that inotify(7) reports all changes. */
+export function isLocal(filesystem: string): boolean {
+  return LOCAL.some(([, name]) => name === filesystem);
 }

@@ -1,24 +1,9 @@
 import { driveSync } from "../base/mod.ts";
 import type { Descriptor } from "./_descriptor.ts";
+import { isLocal } from "./_filesystems.ts";
 import { openDirectory } from "./_open_descriptor.ts";
 import { pathString } from "./paths.ts";
 import type { StorageWatch } from "./storage.ts";
-
-/**
- * Filesystems that only this kernel changes, so that inotify(7) reports all changes. On others,
- * such as nfs, another machine may write.
- */
-const LOCAL = new Set([
-  "ext4",
-  "xfs",
-  "btrfs",
-  "tmpfs",
-  "ramfs",
-  "f2fs",
-  "zfs",
-  "bcachefs",
-  "overlayfs",
-]);
 
 /** A directory that is watched, and the listeners. */
 interface Watched {
@@ -70,7 +55,7 @@ function watchedOf(path: string): Watched | undefined {
     using stack = new DisposableStack();
     const directory = stack.use(driveSync(openDirectory(path)));
     const { device, filesystem, inode } = directory.probe();
-    if (!LOCAL.has(filesystem)) return undefined;
+    if (!isLocal(filesystem)) return undefined;
     const id = `${device}:${inode}`;
     const same = [...all].find((each) => each.id === id && !each.isEnded);
     if (same !== undefined) return same;
