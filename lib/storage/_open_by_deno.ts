@@ -70,11 +70,7 @@ export function* openByDeno(
 /** Returns what the path leads to, if it is a directory or regular file as wanted. */
 function* look(path: string, how: OpenHow): Task<Deno.FileInfo | undefined> {
   try {
-    const stat = yield* adapting(
-      "open",
-      path,
-      pair(Deno, "stat", path),
-    );
+    const stat = yield* adapting("open", path, pair(Deno, "stat", path));
     return (how.directory ? stat.isDirectory : stat.isFile) ? stat : undefined;
   } catch (error) {
     if (error instanceof Deno.errors.NotCapable) return undefined;
@@ -101,11 +97,8 @@ function adoptFile(
 ): number {
   const [first, second] = crypto.getRandomValues(new Uint32Array(2));
   try {
-    const fd = native().basalt_file_find(
-      dev,
-      ino ?? 0,
-      setPosition(file, first!),
-    );
+    const start = setPosition(file, first!);
+    const fd = native().basalt_file_find(dev, ino ?? 0, start);
     if (fd < 0) return fd;
     const position = setPosition(file, second!);
     return native().basalt_file_adopt_at(fd, position, direct ? 1 : 0);
