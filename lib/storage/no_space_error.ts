@@ -58,15 +58,7 @@ export class NoSpaceError extends Error {
 
   /** Makes the error. */
   constructor(
-    fields: Pick<
-      NoSpaceError,
-      | "code"
-      | "syscall"
-      | "path"
-      | "requestedBytes"
-      | "writtenBytes"
-      | "durableOffset"
-    >,
+    fields: Omit<NoSpaceError, keyof Error | "withDurableOffset">,
     options?: ErrorOptions,
   ) {
     const { code, syscall, path, requestedBytes, writtenBytes } = fields;
