@@ -9,7 +9,7 @@ import {
 } from "../base/mod.ts";
 import type { Capabilities } from "./capabilities.ts";
 import { DirectFile } from "./direct_file.ts";
-import { adapting } from "./errors.ts";
+import { adapting, unless } from "./errors.ts";
 import { pathString } from "./paths.ts";
 import { syncingDirectory } from "./sync_directory.ts";
 import { TaskFile } from "./task_file.ts";
@@ -54,7 +54,11 @@ function* probing(where: string | URL): Task<Capabilities> {
     if (isPermitted("read", path)) yield* syncingDirectory(path, "prefer");
     return found;
   } finally {
-    yield* removing(name);
+    // Where making the file failed, there is none.
+    yield* unless(
+      "ENOENT",
+      adapting("unlink", name, pair(Deno, "remove", name)),
+    );
   }
 }
 
@@ -66,13 +70,4 @@ function* probingFile(
   const file = yield* perform(pair(DirectFile, "open", path, all));
   yield* new TaskFile(file).close();
   return file.capabilities;
-}
-
-/** Removes the file, if it was made. */
-function* removing(path: string): Task<void> {
-  try {
-    yield* adapting("unlink", path, pair(Deno, "remove", path));
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
 }
