@@ -70,10 +70,8 @@ export class Block {
   readonly slot: number;
   /** The slot's generation: another one means other memory. */
   readonly generation: number;
-  /** The low word of the address. */
-  readonly low: number;
-  /** The high word of the address. */
-  readonly high: number;
+  /** The low and the high word of the address. */
+  readonly address: [low: number, high: number];
   /** Whether the block lies beyond the limit, and ends with its lease. */
   readonly external: boolean;
   /** The lease of the whole block. */
@@ -88,8 +86,7 @@ export class Block {
     this.slot = out[0]!;
     this.generation = out[1]!;
     this.external = (out[3]! & 1) !== 0;
-    this.low = out[4]!;
-    this.high = out[5]!;
+    this.address = [out[4]!, out[5]!];
     this.whole = new Lease(pool, this, 0, out[2]!);
     this.whole.token = watch(this.whole);
   }
@@ -153,7 +150,7 @@ export class Lease {
     const { block } = this;
     return this.buffer = block === null
       ? new ArrayBuffer(this.capacity)
-      : nativeBuffer([block.low, block.high], this.start, this.capacity);
+      : nativeBuffer(block.address, this.start, this.capacity);
   }
 
   /** Returns the `ArrayBuffer` for a view that is handed out. */

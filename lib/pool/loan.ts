@@ -88,10 +88,10 @@ export class Loan {
       throw new TypeError("Cannot use loan: it has ended");
     }
     if (this.length === 0) return this.#bytes = new Uint8Array(0);
-    const { low, high } = this.#token.lease.block!;
+    const { address } = this.#token.lease.block!;
     viewed.add(this);
     return this.#bytes = new Uint8Array(
-      nativeBuffer([low, high], this.start, this.length),
+      nativeBuffer(address, this.start, this.length),
     );
   }
 
