@@ -28,6 +28,8 @@ export class PoolHandle {
   readonly settings: PoolSettings;
   /** Whether the last block that was leased is freshly mapped, so all zeros. */
   isFresh = false;
+  /** Whether the pool was closed in this isolate. */
+  isClosed = false;
   /** Called when memory came back. */
   onReturn: (() => void) | null = null;
   /** Called with a message when a tracked lease was found forgotten. */
@@ -42,7 +44,6 @@ export class PoolHandle {
   readonly #blocks: (Block | undefined)[] = [];
   /** Free records of plain memory. */
   readonly #plain: Lease[] = [];
-  #isClosed = false;
 
   private constructor(
     id: number,
@@ -97,11 +98,6 @@ export class PoolHandle {
     ];
     const enabled = isEnabled === 1;
     return new PoolHandle(id, { enabled, limitBytes, bucketCapacity }, onLeak);
-  }
-
-  /** Whether the pool was closed in this isolate. */
-  get isClosed(): boolean {
-    return this.#isClosed;
   }
 
   /** Leases a block; returns `null` when the limit leaves no room. */
@@ -159,7 +155,7 @@ export class PoolHandle {
     lease.discard();
     this.count(COUNTER.PLAIN_IN_USE, -1);
     const isKept = lease.state === "free" && this.#plain.length < MAX_PLAIN &&
-      !this.#isClosed;
+      !this.isClosed;
     if (isKept) this.#plain.push(lease);
     else unwatch(lease);
   }
@@ -168,7 +164,7 @@ export class PoolHandle {
   takeBack(block: Block): void {
     const { slot, generation, isLost } = block;
     const isKept = !isLost && this.settings.enabled && !block.external &&
-      !this.#isClosed;
+      !this.isClosed;
     if (!isKept) this.#forget(block);
     const status = isLost
       ? this.#native.basalt_pool_quarantine(this.id, slot, generation)
@@ -215,8 +211,8 @@ export class PoolHandle {
 
   /** Leaves the pool; leases go on. */
   close(): void {
-    if (this.#isClosed) return;
-    this.#isClosed = true;
+    if (this.isClosed) return;
+    this.isClosed = true;
     this.#plain.forEach(unwatch);
     this.#plain.length = 0;
     for (const block of this.#blocks) {
