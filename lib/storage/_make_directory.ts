@@ -29,7 +29,7 @@ export function* makingDirectory(
   names: NamesMode,
 ): Task<boolean> {
   const path = pathString("make directory", where);
-  using placed = yield* placingWithParents(path, names, false);
+  using placed = yield* placingDirectory(path, names, false);
   // Deno checks the permission to write, also where the directory exists.
   const isMade = placed.isMade || (yield* makeOne(path));
   // Side by side: syncs of one filesystem share a commit of its journal.
@@ -37,21 +37,16 @@ export function* makingDirectory(
   return isMade;
 }
 
-/** Makes a directory in place, after its missing parents. The syncs of its name are left to do. */
-export function placingDirectory(
+/**
+ * Makes a directory, and before that its parents if they are missing. The syncs of its name are left
+ * to do.
+ */
+export function* placingDirectory(
   where: string,
-  names: NamesMode,
-): Task<Placing> {
-  const path = pathString("make directory", where);
-  return placingWithParents(path, names, true);
-}
-
-/** Makes a directory, and before that its parents if they are missing. */
-function* placingWithParents(
-  path: string,
   names: NamesMode,
   isInPlace: boolean,
 ): Task<Placed> {
+  const path = pathString("make directory", where);
   const place = (isParentNew: boolean) => {
     const task = placing(path, names, isInPlace, isParentNew);
     return isInPlace ? inPlace("mkdir", () => driveSync(task)) : task;

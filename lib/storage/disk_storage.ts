@@ -374,7 +374,7 @@ export class DiskStorage implements Storage {
         lock instanceof DirectoryLock && lock.directory !== undefined
           ? syncEntries(lock.directory, names)
           : syncingDirectory(path, names, true),
-      placeDirectory: (path) => placingDirectory(path, names),
+      placeDirectory: (path) => placingDirectory(path, names, true),
     };
   }
 
