@@ -91,11 +91,7 @@ export class PoolHandle {
         `Cannot attach to pool as 'id' must be the number of an open pool: received ${id}`,
       );
     }
-    const [isEnabled, limitBytes, bucketCapacity] = out as unknown as [
-      number,
-      number,
-      number,
-    ];
+    const [isEnabled, limitBytes = 0, bucketCapacity = 0] = out;
     const enabled = isEnabled === 1;
     return new PoolHandle(id, { enabled, limitBytes, bucketCapacity }, onLeak);
   }

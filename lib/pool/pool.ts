@@ -68,7 +68,6 @@ export class BufferPool implements Disposable {
   readonly #queue: WaitQueue<PooledBuffer>;
   readonly #onWarning: (message: string) => void;
   #warned = false;
-  #isWaiting = false;
   /** Functions that give up memory which is not needed, such as that of a cache. */
   readonly #reclaimers = new Set<() => boolean>();
 
@@ -123,7 +122,6 @@ export class BufferPool implements Disposable {
     this.bucketCapacity = bucketCapacity;
     const serve = (): void => this.#queue.serve();
     this.#queue = new WaitQueue((isWaiting) => {
-      this.#isWaiting = isWaiting;
       this.#handle.onReturn = isWaiting ? serve : null;
     });
   }
@@ -293,7 +291,7 @@ export class BufferPool implements Disposable {
     if (options?.aligned === false && length < BLOCK_ALIGNMENT) {
       return new PooledBuffer(this, this.#handle.leasePlain(length), length);
     }
-    return this.#isWaiting ? null : this.#attempt(length, options);
+    return this.#queue.size > 0 ? null : this.#attempt(length, options);
   }
 
   /** Leases within the limit; `null` if there is no room. */
