@@ -232,9 +232,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     ranges: readonly FileRange[],
     options: Omit<ReadManyOptions, "signal"> = {},
   ): FrozenBuffer[] {
-    return driveSync(
-      readRanges(this.#file, ranges, options),
-    );
+    return driveSync(readRanges(this.#file, ranges, options));
   }
 
   /**

@@ -14,11 +14,9 @@ export type {
   ReadManyOptions,
   WriteItem,
 } from "./direct_file_options.ts";
-export { DiskStorage } from "./disk_storage.ts";
-export type { DiskStorageOptions } from "./disk_storage.ts";
+export { DiskStorage, type DiskStorageOptions } from "./disk_storage.ts";
 export type { FileStats } from "./file_stats.ts";
-export { describeOwner, LockedError } from "./locked_error.ts";
-export type { LockOwner } from "./locked_error.ts";
+export { describeOwner, LockedError, type LockOwner } from "./locked_error.ts";
 export { isNoSpaceCode, NoSpaceError } from "./no_space_error.ts";
 export type { NoSpaceCode } from "./no_space_error.ts";
 export { isOpenElsewhere } from "./open_elsewhere.ts";

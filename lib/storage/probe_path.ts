@@ -12,7 +12,6 @@ import { DirectFile } from "./direct_file.ts";
 import { adapting, unless } from "./errors.ts";
 import { pathString } from "./paths.ts";
 import { syncingDirectory } from "./sync_directory.ts";
-import { TaskFile } from "./task_file.ts";
 
 /**
  * Returns what a file can do, and why. For a directory it makes a file there, and removes it.
@@ -68,6 +67,6 @@ function* probingFile(
 ): Task<Capabilities> {
   const all = { read: true, ...options };
   const file = yield* perform(pair(DirectFile, "open", path, all));
-  yield* new TaskFile(file).close();
+  yield* perform(pair(file, "close"));
   return file.capabilities;
 }
