@@ -5,10 +5,11 @@ import type { StorageLock } from "./storage.ts";
 
 /** The lock of a directory, which it has open. */
 export class DirectoryLock implements StorageLock {
-  #directory: Descriptor | undefined;
+  /** The open directory; `undefined` once the lock was released. */
+  directory: Descriptor | undefined;
 
   private constructor(directory: Descriptor) {
-    this.#directory = directory;
+    this.directory = directory;
   }
 
   /** Takes a lock; `undefined` while another holds it. */
@@ -20,17 +21,12 @@ export class DirectoryLock implements StorageLock {
     return new DirectoryLock(directory);
   }
 
-  /** The open directory; `undefined` once the lock was released. */
-  get directory(): Descriptor | undefined {
-    return this.#directory;
-  }
-
   isAtPath(): boolean {
-    return this.#directory?.isAtPath() ?? false;
+    return this.directory?.isAtPath() ?? false;
   }
 
   release(): void {
-    this.#directory?.[Symbol.dispose]();
-    this.#directory = undefined;
+    this.directory?.[Symbol.dispose]();
+    this.directory = undefined;
   }
 }
