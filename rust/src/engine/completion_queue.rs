@@ -45,12 +45,6 @@ impl CompletionQueue {
         lock(&self.state).ready.len()
     }
 
-    /// Undoes a `begin`.
-    pub fn abandon(&self) {
-        lock(&self.state).pending -= 1;
-        self.changed.notify_all();
-    }
-
     /// Ends an operation, whose memory and file are already released. A closed queue drops the
     /// completion.
     pub fn complete(&self, completion: Completion) {

@@ -12,7 +12,7 @@ use super::entry::{Operation, Outcome, completion};
 use super::job_queue::JobQueue;
 use super::plain;
 use super::sealing::Handoff;
-use crate::status::PANIC;
+use crate::status::{NO_SUCH_HANDLE, PANIC};
 
 /// Maximum number of threads, since more than 16 are no faster.
 pub const MAX_THREADS: usize = 16;
@@ -42,14 +42,10 @@ impl Job {
     pub fn run(self) {
         let Job { operation, end } = self;
         // A closed queue has no isolate to report to, so the operation is not run.
-        if let End::Queue(queue, _) = &end
-            && queue.is_closed()
-        {
-            drop(operation);
-            queue.abandon();
-            return;
-        }
-        let outcome = catch_unwind(AssertUnwindSafe(|| plain::execute(&operation)));
+        let outcome = match &end {
+            End::Queue(queue, _) if queue.is_closed() => Ok(Outcome::failed(NO_SUCH_HANDLE)),
+            _ => catch_unwind(AssertUnwindSafe(|| plain::execute(&operation))),
+        };
         // Loan and file end before the completion. After it, the block may be reused, and the
         // descriptor of a closed file must be gone.
         drop(operation);
