@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::engine::{OpenBackends, OpenFiles};
+use crate::engine::{OpenBackends, files};
 use crate::pool::Memberships;
 use crate::process;
 use crate::status::{NOT_OWNER, Status};
@@ -20,16 +20,25 @@ impl OwnerId {
 /// State of one thread.
 ///
 /// A JavaScript isolate stays on one thread, and a worker's thread ends with it, also when it is
-/// terminated. Then this is dropped, field by field: pending operations end first, then the files
-/// close, then blocks go back to their pools. A thread that goes on, as under `deno run --watch`,
+/// terminated. Then this is dropped: pending operations end first, then the files close, then blocks
+/// go back to their pools. A thread that goes on, as under `deno run --watch`,
 /// does the same when its next isolate begins: see [`begin_isolate`].
 pub struct Thread {
     pub backends: OpenBackends,
-    files: OpenFiles,
     pub pools: Memberships,
     pub id: OwnerId,
     /// The isolate that uses the library on this thread; 0 before the first, and when one has ended.
     isolate: Cell<u64>,
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        self.backends.end_with_thread();
+        files::close_owned(self.id);
+        if !process::forked() {
+            self.pools.end(self.id);
+        }
+    }
 }
 
 thread_local! {
@@ -38,8 +47,7 @@ thread_local! {
         let id = OwnerId(LAST.fetch_add(1, Ordering::Relaxed) + 1);
         Thread {
             backends: OpenBackends::default(),
-            files: OpenFiles(id),
-            pools: Memberships::new(id),
+            pools: Memberships::default(),
             id,
             isolate: Cell::new(0),
         }
@@ -68,9 +76,9 @@ pub fn begin_isolate(isolate: u64) -> Result<bool, Status> {
             return Ok(false);
         }
         thread.backends.end();
-        thread.files.end();
+        files::close_owned(thread.id);
         if isolate != 0 {
-            thread.pools.end();
+            thread.pools.end(thread.id);
         }
         Ok(earlier != 0)
     })

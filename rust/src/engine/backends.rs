@@ -25,11 +25,10 @@ impl OpenBackends {
             backend.end_with_isolate();
         }
     }
-}
 
-impl Drop for OpenBackends {
-    fn drop(&mut self) {
-        for (number, backend) in self.0.get_mut().drain(..) {
+    /// Ends all of them with the calling thread: see [`Backend::end_with_thread`].
+    pub fn end_with_thread(&self) {
+        for (number, backend) in self.0.take() {
             drop(WATCHES.remove(number));
             backend.end_with_thread();
         }

@@ -87,21 +87,9 @@ impl Drop for File {
 /// The files by handle, each owned by the thread that adopted it.
 static FILES: HandleTable<File> = HandleTable::new();
 
-/// Files of one thread. Dropping it closes those that were left open, because a terminated isolate
-/// closes nothing itself.
-pub struct OpenFiles(pub OwnerId);
-
-impl OpenFiles {
-    /// Closes all of them.
-    pub fn end(&self) {
-        FILES.remove_owned(self.0);
-    }
-}
-
-impl Drop for OpenFiles {
-    fn drop(&mut self) {
-        self.end();
-    }
+/// Closes the files that a thread left open, because a terminated isolate closes nothing itself.
+pub fn close_owned(owner: OwnerId) {
+    FILES.remove_owned(owner);
 }
 
 /// Makes a file from a duplicate of `fd`, which stays the caller's. Returns the handle.

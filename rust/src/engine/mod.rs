@@ -69,4 +69,3 @@ mod uring;
 
 pub use backend::Kind;
 pub use backends::OpenBackends;
-pub use files::OpenFiles;

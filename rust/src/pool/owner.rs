@@ -6,13 +6,12 @@ use std::sync::Arc;
 use super::POOLS;
 use super::magazine::Magazine;
 use super::pool::Pool;
-use crate::process;
 use crate::status::{NO_SUCH_HANDLE, Status};
 use crate::thread::{self, OwnerId};
 
 /// The pools that one thread has used, the most recent one first.
+#[derive(Default)]
 pub struct Memberships {
-    owner: OwnerId,
     all: RefCell<Vec<Membership>>,
 }
 
@@ -27,14 +26,6 @@ pub struct Membership {
 }
 
 impl Memberships {
-    /// Makes an empty list.
-    pub fn new(owner: OwnerId) -> Self {
-        Self {
-            owner,
-            all: RefCell::new(Vec::new()),
-        }
-    }
-
     /// Moves the membership of the pool to the front, and makes it if it does not exist.
     #[cold]
     fn promote(&self, number: u32) -> Result<(), Status> {
@@ -56,11 +47,11 @@ impl Memberships {
         Ok(())
     }
 
-    /// Gives back everything that the thread holds.
-    pub fn end(&self) {
+    /// Gives back everything that the thread, whose id is `owner`, holds.
+    pub fn end(&self, owner: OwnerId) {
         for mut member in self.all.take() {
             member.retire();
-            member.pool.end_owner(self.owner);
+            member.pool.end_owner(owner);
             if member.attachments > 0 {
                 member.pool.detach(member.attachments);
             }
@@ -77,14 +68,6 @@ impl Membership {
     fn retire(&mut self) {
         if let Some(magazine) = self.magazine.take() {
             self.pool.retire(&magazine);
-        }
-    }
-}
-
-impl Drop for Memberships {
-    fn drop(&mut self) {
-        if !process::forked() {
-            self.end();
         }
     }
 }

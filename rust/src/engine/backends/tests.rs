@@ -658,7 +658,7 @@ fn open_and_turn_are_refused_in_a_forked_child() {
                 && run(&without_memory(3, handle, 0, 1)).result.err() == dead;
             // Like the end of the child's thread, which must not access the ring.
             let _ = thread::with(|thread| {
-                drop(OpenBackends(RefCell::new(thread.backends.0.take())));
+                thread.backends.end_with_thread();
                 Ok(())
             });
             // SAFETY: it ends the child at once.
