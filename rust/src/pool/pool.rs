@@ -110,10 +110,8 @@ pub struct Pool {
     pub(super) magazine_count: AtomicU32,
     /// Bytes mapped beyond the limit.
     pub(super) external_bytes: AtomicU64,
-    /// Blocks whose lease ended while loans were pending.
-    pub(super) orphaned: AtomicU32,
     pub(super) events: [AtomicU64; EVENT_COUNT],
-    attachments: Mutex<u32>,
+    pub(super) attachments: Mutex<u32>,
     /// No attachment is left, so no free block is kept.
     closed: AtomicBool,
     /// The pool is closed and nothing is in use.
@@ -133,7 +131,6 @@ impl Pool {
             magazines: Mutex::default(),
             magazine_count: AtomicU32::new(0),
             external_bytes: AtomicU64::new(0),
-            orphaned: AtomicU32::new(0),
             events: Default::default(),
             attachments: Mutex::new(1),
             closed: AtomicBool::new(false),
@@ -168,10 +165,6 @@ impl Pool {
         }
         *attachments += 1;
         Ok(())
-    }
-
-    pub(super) fn attachments(&self) -> u32 {
-        *lock(&self.attachments)
     }
 
     /// Takes attachments away; the pool closes with the last one.
@@ -329,24 +322,14 @@ impl Pool {
     fn end_lease(&self, number: u32, slot: &Slot) {
         let mut holder = slot.holder();
         loop {
-            let orphan = holder.loans() > 0;
-            let next = if orphan {
-                holder.without_owner(State::Orphaned)
-            } else {
-                Holder::FREE
+            let next = match holder.loans() {
+                0 => Holder::FREE,
+                _ => holder.without_owner(State::Orphaned),
             };
-            if orphan {
-                // Before the exchange, because the last loan may end, and count it off, right
-                // after.
-                self.orphaned.fetch_add(1, Ordering::Relaxed);
-            }
             match slot.exchange_holder(holder, next) {
-                Ok(()) if orphan => return,
-                Ok(()) => return self.give_back(number, slot),
+                Ok(()) if next == Holder::FREE => return self.give_back(number, slot),
+                Ok(()) => return,
                 Err(now) => holder = now,
-            }
-            if orphan {
-                self.orphaned.fetch_sub(1, Ordering::Relaxed);
             }
         }
     }
@@ -416,7 +399,6 @@ impl Pool {
         let slot = self.slots.at(number);
         let before = slot.end_loan();
         if before.state() == State::Orphaned && before.loans() == 1 {
-            self.orphaned.fetch_sub(1, Ordering::Relaxed);
             // An orphan gets no new loans, so no other thread knows it any more.
             slot.set_holder(Holder::FREE);
             self.give_back(number, slot);
@@ -450,7 +432,7 @@ impl Pool {
                 return;
             }
         }
-        self.drop_block(number);
+        self.give_up(&mut lock(&self.refill), vec![number]);
     }
 
     pub(super) fn count(&self, event: u32, delta: i32) -> Result<(), Status> {

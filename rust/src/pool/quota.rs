@@ -43,10 +43,6 @@ impl Quota {
         debug_assert!(before >= bytes);
     }
 
-    pub fn limit(&self) -> u64 {
-        self.limit
-    }
-
     pub fn used(&self) -> u64 {
         self.used.load(Ordering::Relaxed)
     }

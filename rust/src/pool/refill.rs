@@ -10,7 +10,7 @@ use super::prefault;
 use super::slots::Slot;
 use super::stack::top;
 use super::sync::{Ordering, add, lock};
-use crate::status::{Errno, NO_SUCH_HANDLE, POOL_LIMIT, Status};
+use crate::status::{NO_SUCH_HANDLE, POOL_LIMIT, Status};
 
 /// Number of times that the mapping for a class doubles: 2, 4, 8 MiB. A caller that needs many
 /// blocks finds most of them populated.
@@ -237,13 +237,12 @@ impl Pool {
     ) -> Result<Vec<u32>, Status> {
         let block = CLASS_BYTES[class] as usize;
         let numbers = self.take_slots(refill, count)?;
-        let start = match self.map_or_trim(refill, block * count, align) {
-            Ok(start) => start,
-            Err(errno) => {
-                refill.vacant.extend(numbers);
-                return Err(errno.into());
-            }
-        };
+        let mut mapped = mapping::map(block * count, align);
+        // If the system has no more memory, all free blocks are given up.
+        if mapped.is_err() && self.give_up_free(refill) > 0 {
+            mapped = mapping::map(block * count, align);
+        }
+        let start = mapped.inspect_err(|_| refill.vacant.extend(&numbers))?;
         for (i, &number) in numbers.iter().enumerate() {
             let address = start + i * block;
             self.slots.at(number).fill(address, class, external);
@@ -255,17 +254,6 @@ impl Pool {
     fn spend(&self, bytes: usize) {
         let taken = self.quota.try_take(bytes as u64);
         assert!(taken, "memory was mapped without the lock");
-    }
-
-    /// Maps memory; if the system has no more, gives up all free blocks and tries once more.
-    fn map_or_trim(&self, refill: &mut Refill, bytes: usize, align: usize) -> Result<usize, Errno> {
-        mapping::map(bytes, align).or_else(|errno| {
-            if self.give_up_free(refill) > 0 {
-                mapping::map(bytes, align)
-            } else {
-                Err(errno)
-            }
-        })
     }
 
     /// Takes vacant slots, and makes more if there are not enough; new ones are in ascending order.
@@ -281,13 +269,6 @@ impl Pool {
             refill.made += 1;
         }
         Ok(numbers)
-    }
-
-    /// Unmaps a block that is not kept.
-    #[cold]
-    #[inline(never)]
-    pub(super) fn drop_block(&self, number: u32) {
-        self.give_up(&mut lock(&self.refill), vec![number]);
     }
 
     /// Gives all free blocks back to the system; returns their bytes.
@@ -314,7 +295,7 @@ impl Pool {
     }
 
     /// Unmaps blocks that the caller holds; adjacent ones in one call.
-    fn give_up(&self, refill: &mut Refill, mut numbers: Vec<u32>) {
+    pub(super) fn give_up(&self, refill: &mut Refill, mut numbers: Vec<u32>) {
         numbers.sort_unstable_by_key(|&number| self.slots.at(number).address());
         for run in numbers.chunk_by(|&a, &b| end(self.slots.at(a)) == self.slots.at(b).address()) {
             let first = self.slots.at(run[0]).address();

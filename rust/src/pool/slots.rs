@@ -74,7 +74,8 @@ const CLASS_MASK: u32 = 0xff;
 const FRESH: u32 = 1 << 8;
 const EXTERNAL: u32 = 1 << 9;
 
-/// One block. Two share a cache line.
+/// One block, vacant by default. Two share a cache line.
+#[derive(Default)]
 #[repr(align(32))]
 pub struct Slot {
     /// A [`Holder`].
@@ -91,16 +92,6 @@ pub struct Slot {
 }
 
 impl Slot {
-    fn new() -> Self {
-        Self {
-            holder: AtomicU64::new(Holder::VACANT.0),
-            link: AtomicU64::new(0),
-            address: AtomicU64::new(0),
-            generation: AtomicU32::new(1),
-            kind: AtomicU32::new(0),
-        }
-    }
-
     /// Gives a vacant slot its memory, all zeros.
     pub fn fill(&self, address: usize, class: usize, external: bool) {
         debug_assert!(self.holder().state() == State::Vacant);
@@ -235,7 +226,7 @@ impl SlotTable {
             let mut slots = Vec::new();
             let reserved = slots.try_reserve_exact(count);
             reserved.map_err(|_| Errno(libc::ENOMEM))?;
-            slots.resize_with(count, Slot::new);
+            slots.resize_with(count, Slot::default);
             let _ = self.segments[segment].set(slots.into_boxed_slice());
         }
         Ok(())

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use super::classes::{CLASS_BYTES, CLASS_COUNT};
 use super::magazine::Magazine;
 use super::pool::{Bucket, EVENT_COUNT, Figures, Pool};
-use super::sync::{AtomicU64, Ordering, lock, read};
+use super::slots::State;
+use super::sync::{AtomicU64, lock, read};
 
 /// A pool's figures at one moment, in the order in which they cross the border. Blocks beyond the
 /// limit are only in the fields that say "external".
@@ -83,23 +84,29 @@ impl Pool {
             buckets.map(|bucket| read(field(&bucket.external))).sum()
         };
         Stats {
-            limit_bytes: self.quota.limit(),
+            limit_bytes: self.settings.limit_bytes,
             mapped_bytes: self.quota.used(),
             peak_mapped_bytes: self.quota.peak(),
             in_use_bytes: sum(|class| class.in_use * class.bytes),
             free_bytes: sum(|class| class.free * class.bytes),
             external_bytes: read(&self.external_bytes),
             quarantined_bytes: sum(|class| class.quarantined * class.bytes),
-            orphaned: u64::from(self.orphaned.load(Ordering::Relaxed)),
+            orphaned: self.orphaned(),
             events: self.events.each_ref().map(read),
             acquired: sum(|class| class.acquired),
             returned: sum(|class| class.returned),
             external_acquired: external(|figures| &figures.acquired),
             external_returned: external(|figures| &figures.returned),
             dropped: sum(|class| class.dropped),
-            attachments: u64::from(self.attachments()),
+            attachments: u64::from(*lock(&self.attachments)),
             classes,
         }
+    }
+
+    fn orphaned(&self) -> u64 {
+        let slots = self.slots.iter();
+        let orphans = slots.filter(|(_, slot)| slot.holder().state() == State::Orphaned);
+        orphans.count() as u64
     }
 
     fn class_stats(&self, class: usize, magazines: &[Arc<Magazine>]) -> ClassStats {

@@ -38,7 +38,7 @@ fn table_keeps_references_valid_while_it_grows() {
 
 #[test]
 fn holder_keeps_its_three_parts_apart() {
-    let slot = Slot::new();
+    let slot = Slot::default();
     slot.fill(8192, 27, true);
     assert!(slot.is_external() && slot.is_fresh());
     slot.mark_used();
