@@ -14,7 +14,7 @@
 //! offset in a structure that is computed here is checked by an assertion.
 
 use std::mem::{MaybeUninit, offset_of};
-use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::os::fd::RawFd;
 
 use crate::status::{Errno, checked};
 
@@ -25,10 +25,6 @@ const STATX_DIO_READ_ALIGN: u32 = 0x0002_0000;
 const READ_OFFSET_ALIGN: usize = offset_of!(libc::statx, stx_dio_offset_align) + 4 + 8 + 3 * 4;
 const _: () =
     assert!(READ_OFFSET_ALIGN == 0xb4 && READ_OFFSET_ALIGN + 4 <= size_of::<libc::statx>());
-
-/// Commands for open file description locks (`fcntl(2)`), Linux 3.15.
-const F_OFD_GETLK: i32 = 36;
-const F_OFD_SETLK: i32 = 37;
 
 /// Sets the signal that an open file sends (`fcntl(2)`); the libc crate lacks it.
 const F_SETSIG: i32 = 10;
@@ -78,15 +74,6 @@ pub fn identity(fd: RawFd) -> Result<(u64, u64), Errno> {
     let stat = statx(fd, WITHOUT_TIMES)?;
     let device = libc::makedev(stat.stx_dev_major, stat.stx_dev_minor);
     Ok((device, stat.stx_ino))
-}
-
-/// Returns the lowest free descriptor number, which the next descriptor gets.
-pub fn lowest_free() -> Result<RawFd, Errno> {
-    // SAFETY: the call makes a descriptor, and touches no memory.
-    let fd = checked(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC) })? as RawFd;
-    // SAFETY: the kernel made it for us just now, and nothing else knows of it.
-    drop(unsafe { OwnedFd::from_raw_fd(fd) });
-    Ok(fd)
 }
 
 /// Returns the alignment that direct I/O on this file needs.
@@ -233,14 +220,13 @@ fn filesystem(fd: RawFd) -> Result<libc::statfs, Errno> {
 /// Returns the size of a block device and of its physical blocks, in bytes, which `statx(2)` does
 /// not tell.
 fn block_device(fd: RawFd) -> Result<(u64, u32), Errno> {
-    /// `linux/fs.h`: `_IOR(0x12, 114, size_t)` and `_IO(0x12, 123)`; the libc crate lacks them.
+    /// `_IOR(0x12, 114, size_t)` of `linux/fs.h`; the libc crate lacks it.
     const BLKGETSIZE64: libc::Ioctl = 0x8008_1272;
-    const BLKPBSZGET: libc::Ioctl = 0x127b;
     let (mut bytes, mut physical_block) = (0u64, 0u32);
     // SAFETY: writes 64 bits where there is room for them.
     checked(unsafe { libc::ioctl(fd, BLKGETSIZE64, &raw mut bytes) })?;
     // SAFETY: writes 32 bits where there is room for them.
-    checked(unsafe { libc::ioctl(fd, BLKPBSZGET, &raw mut physical_block) })?;
+    checked(unsafe { libc::ioctl(fd, libc::BLKPBSZGET, &raw mut physical_block) })?;
     Ok((bytes, physical_block))
 }
 
@@ -321,14 +307,14 @@ pub fn lock(fd: RawFd, exclusive: bool) -> Result<(), Errno> {
     checked(unsafe { libc::flock(fd, kind | libc::LOCK_NB) })?;
     if exclusive {
         // Where the filesystem has no such locks, `is_locked` fails as well.
-        let _ = ofd_lock(fd, F_OFD_SETLK, libc::F_RDLCK);
+        let _ = ofd_lock(fd, libc::F_OFD_SETLK, libc::F_RDLCK);
     }
     Ok(())
 }
 
 /// Gives back what [`lock`] took.
 pub fn unlock(fd: RawFd) {
-    let _ = ofd_lock(fd, F_OFD_SETLK, libc::F_UNLCK);
+    let _ = ofd_lock(fd, libc::F_OFD_SETLK, libc::F_UNLCK);
     // SAFETY: the call touches no memory.
     let _ = unsafe { libc::flock(fd, libc::LOCK_UN) };
 }
@@ -338,7 +324,7 @@ pub fn unlock(fd: RawFd) {
 /// The kernel cannot be asked about a `flock(2)`. So its holder also takes a shared open file
 /// description lock (`fcntl(2)`), with which a lock for writing would conflict; both end together.
 pub fn is_locked(fd: RawFd) -> Result<bool, Errno> {
-    let found = ofd_lock(fd, F_OFD_GETLK, libc::F_WRLCK)?;
+    let found = ofd_lock(fd, libc::F_OFD_GETLK, libc::F_WRLCK)?;
     Ok(found != libc::F_UNLCK)
 }
 
@@ -359,7 +345,7 @@ fn ofd_lock(fd: RawFd, command: i32, kind: i32) -> Result<i32, Errno> {
 /// once. Only the file's owner gets one, or a process with `CAP_LEASE` (otherwise `EACCES`), and
 /// only on a filesystem that has leases (otherwise `EINVAL`).
 pub fn is_sole_opener(fd: RawFd) -> Result<bool, Errno> {
-    match take_lease(fd) {
+    match set_lease(fd, libc::F_WRLCK) {
         Err(Errno(libc::EAGAIN)) => Ok(false),
         result => result
             .and_then(|_| set_lease(fd, libc::F_UNLCK))
@@ -367,20 +353,18 @@ pub fn is_sole_opener(fd: RawFd) -> Result<bool, Errno> {
     }
 }
 
-/// Takes a write lease of an open file; `-EAGAIN` while the file is open elsewhere.
+/// Takes a write lease of an open file, or gives it back; `-EAGAIN` while the file is open
+/// elsewhere.
 ///
 /// A process that opens it meanwhile waits, and the kernel sends this process a signal. `SIGURG` is
 /// ignored by default; `SIGIO`, which is sent otherwise, ends the process. The end of the lease
 /// resets the signal.
-fn take_lease(fd: RawFd) -> Result<usize, Errno> {
-    // SAFETY: the call sets a number of the open file, and touches no memory.
-    checked(unsafe { libc::fcntl(fd, F_SETSIG, libc::SIGURG) })?;
-    set_lease(fd, libc::F_WRLCK)
-}
-
 fn set_lease(fd: RawFd, kind: i32) -> Result<usize, Errno> {
-    // SAFETY: the call touches no memory.
-    checked(unsafe { libc::fcntl(fd, libc::F_SETLEASE, kind) })
+    // SAFETY: the calls set numbers of the open file, and touch no memory.
+    unsafe {
+        checked(libc::fcntl(fd, F_SETSIG, libc::SIGURG))?;
+        checked(libc::fcntl(fd, libc::F_SETLEASE, kind))
+    }
 }
 
 /// Writes the kernel's release (`uname(2)`), such as `6.18.0-generic`, as far as `out` has room;

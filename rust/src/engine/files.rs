@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
 
 use super::entry::{DSYNC, SYNC};
+use super::event_fd::EventFd;
 use crate::handles::HandleTable;
 use crate::probe;
 use crate::process;
@@ -120,8 +121,9 @@ pub fn find(device: f64, inode: f64, position: u64) -> Result<RawFd, Errno> {
         return Ok(last);
     }
     let limit = process::limit(libc::RLIMIT_NOFILE).min(MAX_DESCRIPTORS as u64) as RawFd;
-    let next = probe::lowest_free()?.min(limit);
-    // The runtime has just taken the lowest free number. It is the last one in use, unless other
+    // A new descriptor gets the lowest free number.
+    let next = EventFd::new()?.descriptor().min(limit);
+    // The runtime has just taken the one before. It is the last one in use, unless other
     // threads open and close files.
     let found = (0..next)
         .rev()

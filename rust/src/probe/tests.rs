@@ -109,7 +109,7 @@ fn is_sole_opener_survives_another_opener() {
     let fd = file.descriptor();
     for _ in 0..2 {
         assert_eq!(is_sole_opener(fd), Ok(true));
-        take_lease(fd).unwrap();
+        set_lease(fd, libc::F_WRLCK).unwrap();
         let mut options = std::fs::OpenOptions::new();
         options.read(true).custom_flags(libc::O_NONBLOCK);
         let error = options.open(format!("/proc/self/fd/{fd}")).unwrap_err();
