@@ -13,11 +13,11 @@ mod pool;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
-/// A `"buffer"` of Deno's that an export reads: the address of a view's first byte, or null for an
-/// empty or detached view.
+/// A `"buffer"` of Deno's that is valid for reads: the address of a view's first byte, or null for
+/// an empty or detached view.
 pub type Read = *const u8;
 
-/// A `"buffer"` of Deno's that an export writes to, and may read.
+/// A `"buffer"` of Deno's that is valid for reads and writes.
 pub type Write = *mut u8;
 
 /// A value that an export returns.
@@ -95,8 +95,9 @@ macro_rules! export {
         /// # Safety
         /// Until the call returns:
         $($(#[doc = concat!(
-            "- `", stringify!($param), "` is null or valid for ",
-            $crate::ffi::accesses!($kind), " of `", stringify!($len), "` values of `", stringify!($element), "`;",
+            "- `", stringify!($param), "` is null or a [`", stringify!($kind),
+            "`](crate::ffi::", stringify!($kind), ") of `", stringify!($len), "` values of `",
+            stringify!($element), "`;",
         )])?)*
         /// - no other thread writes to these ranges, or reads those that are written.
         #[unsafe(no_mangle)]
@@ -130,16 +131,6 @@ macro_rules! kind {
     };
 }
 
-/// What an export does with a buffer, for its documentation.
-macro_rules! accesses {
-    (Read) => {
-        "reads"
-    };
-    (Write) => {
-        "reads and writes"
-    };
-}
-
 /// The slice of a buffer.
 macro_rules! slice {
     (Read, $element:ident, $param:ident, $len:expr) => {
@@ -150,7 +141,7 @@ macro_rules! slice {
     };
 }
 
-pub(crate) use {accesses, export, exports, kind, slice};
+pub(crate) use {export, exports, kind, slice};
 
 /// Returns the caller's view as a shared slice; `BAD_ARGUMENT` if it is not aligned, or null
 /// although `len` is not 0.
