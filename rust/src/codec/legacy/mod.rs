@@ -5,7 +5,6 @@
 //! bytes), offset, timestamp, origin timestamp, length of the user headers (u32), length of the
 //! payload (u32), reserved (0).
 
-mod check;
 mod expand;
 mod find;
 mod gather;

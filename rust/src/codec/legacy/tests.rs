@@ -6,7 +6,7 @@ mod conversion;
 use proptest::prelude::*;
 use twox_hash::XxHash3_64;
 
-use super::check::check;
+use super::gather::check;
 use super::*;
 use crate::codec::{Found, Stop};
 use crate::testing::within_bound;
