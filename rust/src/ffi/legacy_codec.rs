@@ -2,7 +2,7 @@
 
 use super::codec::search;
 use super::{Read, Write, exports};
-use crate::codec::legacy::{self as codec, ExpandStop, Expanded, Gathered, Segment};
+use crate::codec::legacy::{self as codec, Expanded, Gathered, Segment};
 use crate::codec::{MAX_SAFE_INTEGER, whole};
 use crate::status::BAD_ARGUMENT;
 
@@ -38,8 +38,7 @@ exports! {
     /// `context`, read: where the next batch lies in `source` and the next message in `target`, its
     /// position in the segment, the segment's first offset, and the position from which no batch
     /// begins. Written: the first three, then at 5 the numbers of messages and batches, the reason
-    /// to stop (0: no more source, 1: the limit, 2: no room, 3: a position above `u32`), and the
-    /// bytes and messages of the next batch. Returns 0, or `BAD_ARGUMENT`.
+    /// to stop ([`ExpandStop`](codec::ExpandStop)), and the bytes and messages of the next batch. Returns 0, or `BAD_ARGUMENT`.
     unsafe fn basalt_legacy_expand(
         source: Read[u8; source_length], source_length: u32,
         target: Write[u8; target_length], target_length: u32,
@@ -48,16 +47,10 @@ exports! {
     ) {
         let (mut progress, segment) = expanded(context).ok_or(BAD_ARGUMENT)?;
         let stop = codec::expand(source, segment, target, index, &mut progress);
-        let stop = stop.ok_or(BAD_ARGUMENT)?;
-        let (stop, bytes, messages) = match stop {
-            ExpandStop::End => (0, 0, 0),
-            ExpandStop::Limit => (1, 0, 0),
-            ExpandStop::Full(bytes, messages) => (2, bytes, messages),
-            ExpandStop::Position => (3, 0, 0),
-        };
+        let (stop, [bytes, messages]) = stop.ok_or(BAD_ARGUMENT)?;
         let Expanded { source_end, target_end, position, count, batch_count } = progress;
         context[..3].copy_from_slice(&[source_end as f64, target_end as f64, position as f64]);
-        let numbers = [count, batch_count, stop, bytes, messages];
+        let numbers = [count, batch_count, stop as usize, bytes, messages];
         context[5..].copy_from_slice(&numbers.map(|number| number as f64));
         Ok(())
     }

@@ -32,22 +32,24 @@ pub struct Segment {
     pub limit: u64,
 }
 
-/// Why expanding stopped.
+/// Why expanding stopped; the numbers cross the border.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
 pub enum ExpandStop {
     /// The source is used up.
-    End,
+    End = 0,
     /// The next batch belongs to another segment.
-    Limit,
-    /// The target or the index has no room for the next batch; its bytes and its messages.
-    Full(usize, usize),
+    Limit = 1,
+    /// The target or the index has no room for the next batch.
+    Full = 2,
     /// The positions of the next batch do not fit a u32.
-    Position,
+    Position = 3,
 }
 
 /// Expands the batches in `source` from `progress.source_end`, which a scan has found valid.
 ///
-/// Whole batches only. Returns `None` where the source is not batches back to back, or `progress`
+/// Whole batches only. Returns the reason to stop, and for [`ExpandStop::Full`] the bytes and the
+/// number of messages of the next batch, else 0. Returns `None` where the source is not batches back to back, or `progress`
 /// lies outside.
 pub fn expand(
     source: &[u8],
@@ -55,17 +57,17 @@ pub fn expand(
     target: &mut [u8],
     index: &mut [u8],
     progress: &mut Expanded,
-) -> Option<ExpandStop> {
+) -> Option<(ExpandStop, [usize; 2])> {
     if progress.target_end > target.len() {
         return None;
     }
     loop {
         let rest = source.get(progress.source_end..)?;
         if rest.is_empty() {
-            return Some(ExpandStop::End);
+            return Some((ExpandStop::End, [0, 0]));
         }
         if progress.position >= segment.limit {
-            return Some(ExpandStop::Limit);
+            return Some((ExpandStop::Limit, [0, 0]));
         }
         let header_bytes: &[u8; BATCH_HEADER_BYTES] = rest.first_chunk()?;
         let header = BatchHeader::parse(header_bytes).ok()?;
@@ -74,7 +76,7 @@ pub fn expand(
         let frames = whole.len() - BATCH_HEADER_BYTES;
         let expanded = frames + count * (HEADER_BYTES - FRAME_HEADER_BYTES);
         if progress.position + expanded as u64 > u32::MAX.into() {
-            return Some(ExpandStop::Position);
+            return Some((ExpandStop::Position, [0, 0]));
         }
         let entries_start = progress.count * INDEX_ENTRY_BYTES;
         let room = target[progress.target_end..].get_mut(..expanded);
@@ -82,7 +84,7 @@ pub fn expand(
             .get_mut(entries_start..)
             .and_then(|rest| rest.get_mut(..count * INDEX_ENTRY_BYTES));
         let (Some(room), Some(entries)) = (room, entries) else {
-            return Some(ExpandStop::Full(expanded, count));
+            return Some((ExpandStop::Full, [expanded, count]));
         };
         write(
             whole,

@@ -33,7 +33,7 @@ fn expanded(source: &[u8], first_offset: u64) -> (Vec<u8>, Vec<u8>, Expanded) {
         limit: u32::MAX.into(),
     };
     let stop = expand(source, segment, &mut target, &mut index, &mut progress);
-    assert_eq!(stop, Some(ExpandStop::End));
+    assert_eq!(stop, Some((ExpandStop::End, [0, 0])));
     target.truncate(progress.target_end);
     index.truncate(progress.count * INDEX_ENTRY_BYTES);
     (target, index, progress)
