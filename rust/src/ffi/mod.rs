@@ -199,23 +199,16 @@ enum Range {
 
 /// Refuses ranges that overlap one that is written: there must be no other reference to it.
 fn check_ranges<const N: usize>(ranges: [Range; N]) -> Result<(), Status> {
-    let mut ranges = ranges.map(|range| match range {
-        Range::Read(start, bytes) => (start, bytes, false),
-        Range::Write(start, bytes) => (start, bytes, true),
+    let ranges = ranges.map(|range| match range {
+        Range::Read(start, bytes) => (start, start.saturating_add(bytes), false),
+        Range::Write(start, bytes) => (start, start.saturating_add(bytes), true),
     });
-    ranges.sort_unstable();
-    // Where the ranges seen so far end, and where those of them that are written do.
-    let (mut end, mut written_end) = (0, 0);
-    for (start, bytes, writes) in ranges {
-        if bytes == 0 {
-            continue;
-        }
-        if start < written_end || writes && start < end {
-            return Err(BAD_ARGUMENT);
-        }
-        end = end.max(start.saturating_add(bytes));
-        if writes {
-            written_end = end;
+    for (i, &(start, end, writes)) in ranges.iter().enumerate() {
+        for &(other_start, other_end, other_writes) in &ranges[..i] {
+            let overlap = start.max(other_start) < end.min(other_end);
+            if overlap && (writes || other_writes) {
+                return Err(BAD_ARGUMENT);
+            }
         }
     }
     Ok(())
