@@ -34,7 +34,7 @@ pub struct Thread {
 impl Drop for Thread {
     fn drop(&mut self) {
         self.backends.end_with_thread();
-        files::close_owned(self.id);
+        files::FILES.remove_owned(self.id);
         if !process::forked() {
             self.pools.end(self.id);
         }
@@ -76,7 +76,7 @@ pub fn begin_isolate(isolate: u64) -> Result<bool, Status> {
             return Ok(false);
         }
         thread.backends.end();
-        files::close_owned(thread.id);
+        files::FILES.remove_owned(thread.id);
         if isolate != 0 {
             thread.pools.end(thread.id);
         }

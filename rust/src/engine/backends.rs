@@ -1,7 +1,6 @@
 //! The backends by number, each belonging to the thread that opened it.
 
 use std::cell::RefCell;
-use std::sync::Arc;
 
 use super::backend::{Backend, Kind, Watch};
 use crate::handles::HandleTable;
@@ -9,8 +8,8 @@ use crate::process;
 use crate::status::{NOT_OWNER, Status};
 use crate::thread;
 
-/// The backends as other threads see them.
-static WATCHES: HandleTable<Watch> = HandleTable::new();
+/// The backends as other threads see them: the part that any thread may use.
+pub static WATCHES: HandleTable<Watch> = HandleTable::new();
 
 /// Backends of one thread, usually a single one, found without a lock. They end with the thread,
 /// whose isolate may be terminated.
@@ -73,11 +72,6 @@ pub fn close(number: u32) -> Result<(), Status> {
     // The list is not borrowed here, where a ring waits for the kernel.
     drop(backend);
     Ok(())
-}
-
-/// Returns the part of a backend that any thread may use.
-pub fn watch(number: u32) -> Result<Arc<Watch>, Status> {
-    WATCHES.get(number)
 }
 
 #[cfg(all(test, not(loom)))]

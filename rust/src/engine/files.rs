@@ -10,7 +10,7 @@ use crate::handles::HandleTable;
 use crate::probe;
 use crate::process;
 use crate::status::{Errno, Status, checked};
-use crate::thread::{self, OwnerId};
+use crate::thread;
 
 /// Unit of direct transfers that is assumed where the kernel does not report it.
 const SMALLEST_SECTOR: u32 = 512;
@@ -85,13 +85,9 @@ impl Drop for File {
     }
 }
 
-/// The files by handle, each owned by the thread that adopted it.
-static FILES: HandleTable<File> = HandleTable::new();
-
-/// Closes the files that a thread left open, because a terminated isolate closes nothing itself.
-pub fn close_owned(owner: OwnerId) {
-    FILES.remove_owned(owner);
-}
+/// The files by handle, each owned by the thread that adopted it, and closed with it: a terminated
+/// isolate closes nothing itself.
+pub static FILES: HandleTable<File> = HandleTable::new();
 
 /// Makes a file from a duplicate of `fd`, which stays the caller's. Returns the handle.
 pub fn adopt(fd: RawFd) -> Result<u32, Status> {

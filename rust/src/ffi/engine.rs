@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::{Read, Write, exports};
+use crate::engine::backends::{self, WATCHES};
 use crate::engine::entry::{Completion, Entry, completion};
-use crate::engine::{Kind, backends, plain};
+use crate::engine::{Kind, plain};
 
 /// Stands for a wait without a limit.
 const NO_LIMIT: u32 = u32::MAX;
@@ -66,12 +67,12 @@ exports! {
     /// Waits, on any thread, until there is a completion or no operation is pending, or until the
     /// end of the backend or of the time.
     safe fn basalt_engine_wait(backend: u32, timeout_ms: u32) {
-        backends::watch(backend)?.wait(Duration::from_millis(timeout_ms.into()));
+        WATCHES.get(backend)?.wait(Duration::from_millis(timeout_ms.into()));
         Ok(())
     }
 
     /// Returns how many calls of `basalt_engine_wait` have begun to wait, modulo 2^31.
     safe fn basalt_engine_waits(backend: u32) {
-        Ok(backends::watch(backend)?.waits() & 0x7fff_ffff)
+        Ok(WATCHES.get(backend)?.waits() & 0x7fff_ffff)
     }
 }

@@ -5,6 +5,7 @@ use crate::engine::plain::run;
 use crate::pool;
 use crate::status::{BAD_ARGUMENT, Errno, NO_SUCH_HANDLE};
 use crate::testing::child;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The kinds that this system supports, because io_uring may be refused.
@@ -167,7 +168,7 @@ fn wait_on_another_thread_ends_with_a_completion() {
         let backend = open(kind);
         let (handle, _file) = temporary(0);
         let waiter = |backend| {
-            let watch = watch(backend).unwrap();
+            let watch = WATCHES.get(backend).unwrap();
             let before = watch.waits();
             let waiting = Arc::clone(&watch);
             let waiter = std::thread::spawn(move || {
