@@ -142,7 +142,7 @@ impl Backend {
                 Ok(0)
             }
             // A wait for a queue checks it first.
-            Backend::Jobs(queue, _) => Ok(queue.ready()),
+            Backend::Jobs(queue, _) => queue.wait(0, Duration::ZERO),
         }
     }
 

@@ -40,11 +40,6 @@ impl CompletionQueue {
         Ok(())
     }
 
-    /// Returns the number of ready completions.
-    pub fn ready(&self) -> usize {
-        lock(&self.state).ready.len()
-    }
-
     /// Ends an operation, whose memory and file are already released. A closed queue drops the
     /// completion.
     pub fn complete(&self, completion: Completion) {

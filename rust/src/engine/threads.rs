@@ -4,7 +4,7 @@
 //! processor time, and other work of the program would delay our I/O.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use super::completion_queue::CompletionQueue;
@@ -57,22 +57,19 @@ impl Job {
     }
 }
 
-fn jobs() -> &'static JobQueue<Job> {
-    static QUEUE: OnceLock<JobQueue<Job>> = OnceLock::new();
-    QUEUE.get_or_init(|| JobQueue::new(MAX_THREADS))
-}
+static JOBS: LazyLock<JobQueue<Job>> = LazyLock::new(|| JobQueue::new(MAX_THREADS));
 
 /// Passes a job to the threads. If the system refuses even one thread, it runs here.
 pub fn submit(job: Job) {
-    if jobs().push(job) && start().is_err() {
-        jobs().not_started().into_iter().for_each(Job::run);
+    if JOBS.push(job) && start().is_err() {
+        JOBS.not_started().into_iter().for_each(Job::run);
     }
 }
 
 fn start() -> std::io::Result<()> {
     let body = || {
         block_signals();
-        while let Some(job) = jobs().next(IDLE_LIMIT) {
+        while let Some(job) = JOBS.next(IDLE_LIMIT) {
             job.run();
         }
     };

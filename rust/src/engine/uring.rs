@@ -3,7 +3,6 @@
 //! One thread, the isolate's, creates, enters and ends the ring, without a lock. Completions are
 //! processed when that thread asks for them (`SINGLE_ISSUER | DEFER_TASKRUN`), which is the fastest
 //! way.
-//! way.
 
 use std::collections::VecDeque;
 use std::mem::ManuallyDrop;
@@ -77,7 +76,8 @@ impl PendingOperation {
                 if std::mem::take(pauses) {
                     return Next::Call;
                 }
-                let next = progress.advance(result_of(result), &operation.file.refused_flags);
+                let result = usize::try_from(result).map_err(|_| Errno(-result));
+                let next = progress.advance(result, &operation.file.refused_flags);
                 *pauses = next == Next::CallLater;
                 next
             }
@@ -302,8 +302,15 @@ impl Ring {
     pub fn arm(&mut self) -> Result<usize, Errno> {
         self.armed = true;
         self.ring.completion().enable_eventfd();
-        // This check must follow: earlier completions did not signal, and later ones do.
-        self.peek()?;
+        // The kernel must process deferred completions after that: earlier ones did not signal, and
+        // later ones do.
+        // SAFETY: there are no entries and no argument, so the call only posts completions.
+        let result = unsafe {
+            self.ring
+                .submitter()
+                .enter::<libc::sigset_t>(0, 0, EnterFlags::GETEVENTS.bits(), None)
+        };
+        result.map(|_| ()).or_else(ignore_transient)?;
         Ok(self.ready.len() + self.ring.completion().len())
     }
 
@@ -311,17 +318,6 @@ impl Ring {
     pub fn disarm(&mut self) {
         self.armed = false;
         self.ring.completion().disable_eventfd();
-    }
-
-    /// Makes the kernel process deferred completions.
-    fn peek(&self) -> Result<(), Errno> {
-        // SAFETY: there are no entries and no argument, so the call only posts completions.
-        let result = unsafe {
-            self.ring
-                .submitter()
-                .enter::<libc::sigset_t>(0, 0, EnterFlags::GETEVENTS.bits(), None)
-        };
-        result.map(|_| ()).or_else(ignore_transient)
     }
 
     /// Passes all waiting calls to the kernel, then waits for completions.
@@ -522,10 +518,6 @@ fn build() -> Result<(IoUring, Mode), Errno> {
         }
     }
     Err(last)
-}
-
-fn result_of(result: i32) -> Result<usize, Errno> {
-    usize::try_from(result).map_err(|_| Errno(-result))
 }
 
 /// Ignores errors that may not occur again: the wait timed out or was interrupted, or memory or
