@@ -33,9 +33,7 @@ export class Inode {
   readonly number: number;
   /** The name, or the last one before the file lost it. */
   path: string;
-  /** Number of open handles. */
-  handles = 0;
-  /** The open file that holds its lock. */
+  /** The handle that holds its lock. */
   lockedBy: object | undefined;
   /** The contents that a read sees. */
   readonly current: Contents;
@@ -206,47 +204,30 @@ export class Inode {
   }
 }
 
-/** Returns the parts of a write, one for each block: views of bytes that never change. */
-export function writeUnits(
-  position: number,
-  bytes: Uint8Array,
-  blockBytes: number,
-): FileUnit[] {
-  return blockUnits(position, bytes.length, blockBytes, (from, to) => {
-    const part = bytes.subarray(from, to);
-    const isZeroBlock = part.length === blockBytes && isZero(part);
-    return isZeroBlock ? zeros(blockBytes) : part;
-  });
-}
-
-/** Returns the parts of a write of zeros, one for each block. */
-export function zeroUnits(
+/**
+ * Returns the parts of a write, one for each block: views of bytes that never change. Without
+ * bytes, it is a write of zeros.
+ */
+export function blockUnits(
   position: number,
   length: number,
   blockBytes: number,
-): FileUnit[] {
-  const block = zeros(blockBytes);
-  return blockUnits(
-    position,
-    length,
-    blockBytes,
-    (from, to) =>
-      to - from === blockBytes ? block : block.subarray(0, to - from),
-  );
-}
-
-function blockUnits(
-  position: number,
-  length: number,
-  blockBytes: number,
-  partOf: (from: number, to: number) => Uint8Array,
-): FileUnit[] {
+  bytes?: Uint8Array,
+): BlockUnit[] {
+  const zero = zeros(blockBytes);
   return Array.from(blocksOf(position, length, blockBytes), (block) => {
     const offset = block * blockBytes - position;
     const from = Math.max(0, offset);
-    const bytes = partOf(from, Math.min(length, offset + blockBytes));
-    const state = { settled: false, abandoned: false };
-    return { kind: "block", block, start: from - offset, bytes, ...state };
+    const to = Math.min(length, offset + blockBytes);
+    const part = bytes?.subarray(from, to) ?? zero.subarray(0, to - from);
+    return {
+      kind: "block",
+      block,
+      start: from - offset,
+      bytes: part.length === blockBytes && isZero(part) ? zero : part,
+      settled: false,
+      abandoned: false,
+    };
   });
 }
 

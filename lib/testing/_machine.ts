@@ -69,8 +69,8 @@ export class Machine {
   readonly trace: TracedOperation[] = [];
   /** Locks of directories, by path. */
   readonly locks: Map<string, object> = new Map();
-  /** Files with open handles: they keep their space also without a name. */
-  readonly open: Set<Inode> = new Set();
+  /** Open handles: their files keep their space also without a name. */
+  readonly open: Set<{ readonly inode: Inode }> = new Set();
   names: Names = new Names();
   /** The current latencies. */
   latency: DeviceLatency;
@@ -230,11 +230,16 @@ export class Machine {
     for (const inFlight of done) inFlight.settle();
   }
 
+  /** The files with open handles. */
+  get openFiles(): Set<Inode> {
+    return new Set([...this.open].map(({ inode }) => inode));
+  }
+
   /** Returns the free space, in blocks. */
   freeBlocks(): number {
     const { sizeBytes, blockBytes } = this.settings;
     let free = Math.floor(sizeBytes / blockBytes);
-    for (const inode of new Set([...this.names.files(), ...this.open])) {
+    for (const inode of new Set([...this.names.files(), ...this.openFiles])) {
       free -= inode.current.allocatedBlocks;
     }
     return free;

@@ -24,8 +24,7 @@ export interface SimulatedDiskOptions extends Partial<Capabilities> {
   /**
    * Asynchronous operations stay in flight until the test completes them
    * ({@linkcode SimulatedDisk.complete}). Reads and writes are then checked: the lent memory did
-   * not change, no two writes in flight overlap, and position, length and memory are aligned.
-   * Otherwise they fail with `SimulatedMisuseError`.
+   * not change, and no two writes in flight overlap. Otherwise they fail with `SimulatedMisuseError`.
    *
    * @default {false}
    */

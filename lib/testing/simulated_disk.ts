@@ -24,7 +24,8 @@ import {
   type StorageTasks,
   storageTasks,
 } from "../storage/parts.ts";
-import { type Inode, writeUnits } from "./_inode.ts";
+import { FileOperations } from "./_file_operations.ts";
+import { blockUnits, type Inode } from "./_inode.ts";
 import { Machine, type Task } from "./_machine.ts";
 import {
   absolute,
@@ -608,7 +609,7 @@ export class SimulatedDisk implements Storage {
 
   /** Number of files with open handles. */
   get openFiles(): number {
-    return this.#machine.open.size;
+    return this.#machine.openFiles.size;
   }
 
   /**
@@ -650,9 +651,10 @@ export class SimulatedDisk implements Storage {
     const { names, settings } = this.#machine;
     if (names.get(at) === undefined) this.#put(at);
     const inode = this.#file(path);
+    const { length } = bytes;
     inode.change(
-      writeUnits(position, bytes.slice(), settings.blockBytes),
-      position + bytes.length,
+      blockUnits(position, length, settings.blockBytes, bytes.slice()),
+      position + length,
     );
   }
 
@@ -763,7 +765,9 @@ export class SimulatedDisk implements Storage {
         throw failure("EISDIR", "open", path, advice);
       }
       if (slashed) throw failure("ENOTDIR", "open", path);
-      return new SimulatedFile(this.#machine, node, path, request);
+      return new SimulatedFile(
+        new FileOperations(this.#machine, node, path, request),
+      );
     });
   }
 

@@ -1,35 +1,16 @@
-import { begin, checkChoice, checkInteger, type Step } from "../base/mod.ts";
+import { begin } from "../base/mod.ts";
 import type { FrozenBuffer, PooledBuffer } from "../pool/mod.ts";
-import {
-  type BufferRange,
-  type Capabilities,
-  type Durability,
-  isNoSpaceCode,
-  type PreallocateOptions,
-  type StorageFile,
-  type WriteOptions,
+import type {
+  BufferRange,
+  Capabilities,
+  Durability,
+  PreallocateOptions,
+  StorageFile,
+  WriteOptions,
 } from "../storage/mod.ts";
-import {
-  closedError,
-  failure,
-  type FileSteps,
-  fileSteps,
-  lendRange,
-  type OpenRequest,
-} from "../storage/parts.ts";
-import { blocksOf } from "./_contents.ts";
-import { type FileUnit, type Inode, sizeUnit, zeroUnits } from "./_inode.ts";
-import type { Machine, Task } from "./_machine.ts";
+import { type FileSteps, fileSteps } from "../storage/parts.ts";
+import type { FileOperations } from "./_file_operations.ts";
 import { absolute } from "./_names.ts";
-import {
-  MAX_FILE_BYTES,
-  noSpace,
-  readTask,
-  repeated,
-  type Transfer,
-  writeTask,
-} from "./_transfers.ts";
-import { abandon } from "./_unit_list.ts";
 
 /**
  * An open file of a `SimulatedDisk`. It lends memory, checks arguments and throws errors as a real
@@ -55,54 +36,19 @@ import { abandon } from "./_unit_list.ts";
  * ```
  */
 export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
-  #path: string;
   /** The capabilities, and their reasons, from the options of the disk. */
   readonly capabilities: Capabilities;
-  readonly #machine: Machine;
-  readonly #inode: Inode;
-  readonly #request: OpenRequest;
-  #inFlight = 0;
-  /** Set when closing begins: no operation may begin after that. */
-  #isClosing = false;
-  #isClosed = false;
-  /** Called when the file is closed. */
-  readonly #whenClosed: (() => void)[] = [];
-
-  readonly #steps: FileSteps = {
-    read: (...args) => this.#step(this.#reading(...args)),
-    write: (...args) => this.#step(this.#writing(...args)),
-    sync: (durability) => this.#step(this.#syncing(durability)),
-    truncate: (length) => this.#step(this.#truncating(length)),
-    preallocate: (...args) => this.#step(this.#preallocating(...args)),
-    size: () => this.#step(this.#sizing()),
-    renamed: (path) => this.#path = path,
-    close: () => ({
-      kind: "close",
-      begin: (resolve) => this.#beginClose(resolve),
-      runSync: () => this.closeSync(),
-      settleSync: () => this.closeSync(),
-    }),
-  };
+  readonly #file: FileOperations;
 
   /** @ignore Opens a handle of a file. */
-  constructor(
-    machine: Machine,
-    inode: Inode,
-    path: string,
-    request: OpenRequest,
-  ) {
-    this.#path = path;
-    this.capabilities = machine.settings.capabilities;
-    this.#machine = machine;
-    this.#inode = inode;
-    this.#request = request;
-    inode.handles++;
-    machine.open.add(inode);
+  constructor(file: FileOperations) {
+    this.#file = file;
+    this.capabilities = file.machine.settings.capabilities;
   }
 
   /** The path that was opened. */
   get path(): string {
-    return this.#path;
+    return this.#file.path;
   }
 
   /**
@@ -114,7 +60,7 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
     position: number,
     range?: BufferRange,
   ): Promise<number> {
-    return begin(() => this.#steps.read(buffer, position, range));
+    return begin(() => this.#file.read(buffer, position, range));
   }
 
   /** Sync version of {@linkcode SimulatedFile.read}. */
@@ -123,7 +69,7 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
     position: number,
     range?: BufferRange,
   ): number {
-    return this.#steps.read(buffer, position, range).runSync();
+    return this.#file.read(buffer, position, range).runSync();
   }
 
   /**
@@ -136,7 +82,7 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
     position: number,
     options?: WriteOptions,
   ): Promise<number> {
-    return begin(() => this.#steps.write(buffer, position, options));
+    return begin(() => this.#file.write(buffer, position, options));
   }
 
   /** Sync version of {@linkcode SimulatedFile.write}. */
@@ -145,27 +91,27 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
     position: number,
     options?: WriteOptions,
   ): number {
-    return this.#steps.write(buffer, position, options).runSync();
+    return this.#file.write(buffer, position, options).runSync();
   }
 
   /** Makes all writes durable that completed before it begins. */
   sync(durability?: Exclude<Durability, "none">): Promise<void> {
-    return begin(() => this.#steps.sync(durability));
+    return begin(() => this.#file.sync(durability));
   }
 
   /** Sync version of {@linkcode SimulatedFile.sync}. */
   syncSync(durability?: Exclude<Durability, "none">): void {
-    this.#steps.sync(durability).runSync();
+    this.#file.sync(durability).runSync();
   }
 
   /** Sets the size in bytes; new bytes are zeros. */
   truncate(length: number): Promise<void> {
-    return begin(() => this.#steps.truncate(length));
+    return begin(() => this.#file.truncate(length));
   }
 
   /** Sync version of {@linkcode SimulatedFile.truncate}. */
   truncateSync(length: number): void {
-    this.#steps.truncate(length).runSync();
+    this.#file.truncate(length).runSync();
   }
 
   /**
@@ -182,7 +128,7 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
     length: number,
     options?: PreallocateOptions,
   ): Promise<boolean> {
-    return begin(() => this.#steps.preallocate(position, length, options));
+    return begin(() => this.#file.preallocate(position, length, options));
   }
 
   /** Sync version of {@linkcode SimulatedFile.preallocate}. */
@@ -191,28 +137,30 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
     length: number,
     options?: PreallocateOptions,
   ): boolean {
-    return this.#steps.preallocate(position, length, options).runSync();
+    return this.#file.preallocate(position, length, options).runSync();
   }
 
   /** Returns the size in bytes. */
   size(): Promise<number> {
-    return begin(() => this.#steps.size());
+    return begin(() => this.#file.size());
   }
 
   /** Sync version of {@linkcode SimulatedFile.size}. */
   sizeSync(): number {
-    return this.#steps.size().runSync();
+    return this.#file.size().runSync();
   }
 
   /** Returns the bytes that the disk has left for contents. */
   freeBytes(): number {
-    this.#checkOpen("fstatfs");
-    return this.#machine.freeBlocks() * this.#machine.settings.blockBytes;
+    const { machine } = this.#file;
+    this.#file.checkOpen("fstatfs");
+    return machine.freeBlocks() * machine.settings.blockBytes;
   }
 
   /** Returns whether the path where it was opened still leads to this file. */
   isAtPath(): boolean {
-    return this.#machine.names.get(absolute(this.path)) === this.#inode;
+    const { machine, inode } = this.#file;
+    return machine.names.get(absolute(this.path)) === inode;
   }
 
   /**
@@ -220,21 +168,14 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
    * it.
    */
   lock(): boolean {
-    this.#checkOpen("flock");
-    const inode = this.#inode;
-    return this.#machine.runSync({
-      kind: "lock",
-      path: inode.path,
-      owner: this,
-      effect: () => (inode.lockedBy ??= this) === this,
-      fail: (code) => failure(code, "flock", this.path),
-    });
+    return this.#file.lock();
   }
 
   /** Returns whether the file still has a name. */
   isNamed(): boolean {
-    this.#checkOpen("statx");
-    return this.#machine.names.get(this.#inode.path) === this.#inode;
+    const { machine, inode } = this.#file;
+    this.#file.checkOpen("statx");
+    return machine.names.get(inode.path) === inode;
   }
 
   /**
@@ -242,7 +183,7 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
    * returns.
    */
   settleSync(): void {
-    this.#machine.scheduler.settleOwn(this);
+    this.#file.settleSync();
   }
 
   /**
@@ -250,14 +191,12 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
    * does nothing, and neither does closing after a crash.
    */
   close(): Promise<void> {
-    return new Promise((resolve) => this.#beginClose(resolve));
+    return begin(() => this.#file.close());
   }
 
   /** Sync version of {@linkcode SimulatedFile.close}. */
   closeSync(): void {
-    this.#isClosing = true;
-    this.settleSync();
-    this.#end();
+    this.#file.close().runSync();
   }
 
   /** Closes the file, as {@linkcode SimulatedFile.closeSync} does. */
@@ -270,209 +209,8 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
     return this.close();
   }
 
-  #end(): void {
-    if (this.#isClosed) return;
-    this.#isClosed = true;
-    if (this.#inode.lockedBy === this) this.#inode.lockedBy = undefined;
-    if (--this.#inode.handles === 0) this.#machine.open.delete(this.#inode);
-    for (const tell of this.#whenClosed.splice(0)) tell();
-  }
-
   /** @ignore The operations as steps. */
   get [fileSteps](): FileSteps {
-    return this.#steps;
-  }
-
-  #step<T>(task: Task<T>): Step<T> {
-    return {
-      kind: task.kind,
-      begin: (resolve, reject) => {
-        this.#inFlight++;
-        this.#machine.begin(this.#counted(task), resolve, reject);
-      },
-      runSync: () => this.#machine.runSync(task),
-      settleSync: () => this.settleSync(),
-    };
-  }
-
-  #beginClose(resolve: () => void): void {
-    if (this.#isClosed) return resolve();
-    this.#whenClosed.push(resolve);
-    this.#isClosing = true;
-    if (this.#inFlight === 0) this.#end();
-  }
-
-  /** Returns a task that counts as in flight until it, and any task that follows, is over. */
-  #counted<T>(task: Task<T>): Task<T> {
-    return {
-      ...task,
-      follow: (outcome) => {
-        const following = task.follow?.(outcome);
-        return following === undefined ? undefined : this.#counted(following);
-      },
-      release: () => {
-        task.release?.();
-        if (--this.#inFlight === 0 && this.#isClosing) this.#end();
-      },
-    };
-  }
-
-  #reading(
-    buffer: PooledBuffer,
-    position: number,
-    range?: BufferRange,
-  ): Task<number> {
-    return readTask(this.#transfer("read", buffer, position, range));
-  }
-
-  #writing(
-    buffer: PooledBuffer | FrozenBuffer,
-    position: number,
-    options: WriteOptions = {},
-  ): Task<number> {
-    const { durability = "none" } = options;
-    const choices = ["none", "data", "full"];
-    checkChoice(`write '${this.path}'`, "durability", durability, choices);
-    return writeTask(
-      this.#transfer("write", buffer, position, options),
-      durability,
-    );
-  }
-
-  #syncing(durability: Exclude<Durability, "none"> = "data"): Task<void> {
-    const choices = ["data", "full"];
-    checkChoice(`sync '${this.path}'`, "durability", durability, choices);
-    const syscall = durability === "data" ? "fdatasync" : "fsync";
-    this.#checkOpen(syscall);
-    const units = this.#inode.syncable();
-    return {
-      kind: "sync",
-      path: this.#inode.path,
-      details: { durability },
-      owner: this,
-      effect: () => this.#inode.settle(units),
-      fail: (code) => {
-        abandon(units);
-        return failure(code, syscall, this.path);
-      },
-    };
-  }
-
-  #truncating(length: number): Task<void> {
-    this.#checkMay("ftruncate", "write");
-    const action = `ftruncate '${this.path}'`;
-    checkInteger(action, "length", length);
-    return repeated(this.#machine, {
-      kind: "truncate",
-      path: this.#inode.path,
-      details: { length },
-      owner: this,
-      effect: () => {
-        if (length > MAX_FILE_BYTES) {
-          throw failure("EFBIG", "ftruncate", this.path);
-        }
-        this.#inode.apply([sizeUnit("truncate", length)]);
-      },
-      fail: (code) => failure(code, "ftruncate", this.path),
-    });
-  }
-
-  #preallocating(
-    position: number,
-    length: number,
-    { zeroed = false }: PreallocateOptions = {},
-  ): Task<boolean> {
-    this.#checkMay("fallocate", "write");
-    const action = `fallocate '${this.path}'`;
-    checkInteger(action, "position", position);
-    const most = Number.MAX_SAFE_INTEGER - position;
-    checkInteger(action, "length", length, 1, most);
-    const { settings } = this.#machine;
-    const inode = this.#inode;
-    const end = position + length;
-    const units = zeroed && settings.writesZeros
-      ? this.#zeroing(position, length)
-      : undefined;
-    return repeated(this.#machine, {
-      kind: "preallocate",
-      path: inode.path,
-      details: { position, length },
-      owner: this,
-      ...(units === undefined ? {} : { writes: { inode, units } }),
-      effect: () => {
-        if (end > MAX_FILE_BYTES) {
-          throw noSpace("fallocate", this.path, length, 0, "EFBIG");
-        }
-        this.#checkSpace(position, length);
-        inode.apply(units ?? [sizeUnit("preallocate", length, position)]);
-        return units !== undefined;
-      },
-      fail: (code) => {
-        // A device may have any part of zeros that it failed to write.
-        if (code === "EIO" && units !== undefined) inode.doubt(units);
-        return isNoSpaceCode(code)
-          ? noSpace("fallocate", this.path, length, 0, code)
-          : failure(code, "fallocate", this.path);
-      },
-    });
-  }
-
-  /** Returns the units of zeros that the device writes; none if they do not fit. */
-  #zeroing(position: number, length: number): FileUnit[] {
-    const { blockBytes, sizeBytes } = this.#machine.settings;
-    const end = position + length;
-    if (end > MAX_FILE_BYTES || length > sizeBytes) return [];
-    const units = zeroUnits(position, length, blockBytes);
-    if (end > this.#inode.current.size) units.push(sizeUnit("size", end));
-    return units;
-  }
-
-  #checkSpace(position: number, length: number): void {
-    const { current } = this.#inode;
-    let free = this.#machine.freeBlocks();
-    for (const block of blocksOf(position, length, current.blockBytes)) {
-      if (!current.isAllocated(block) && free-- === 0) {
-        throw noSpace("fallocate", this.path, length, 0);
-      }
-    }
-  }
-
-  #sizing(): Task<number> {
-    this.#checkOpen("statx");
-    return {
-      kind: "size",
-      path: this.#inode.path,
-      owner: this,
-      effect: () => this.#inode.current.size,
-      fail: (code) => failure(code, "statx", this.path),
-    };
-  }
-
-  #transfer(
-    kind: "read" | "write",
-    buffer: PooledBuffer | FrozenBuffer,
-    position: number,
-    range: BufferRange = {},
-  ): Transfer {
-    this.#checkMay(kind, kind);
-    const { path, capabilities } = this;
-    return {
-      machine: this.#machine,
-      inode: this.#inode,
-      owner: this,
-      loan: lendRange(kind, path, capabilities, buffer, position, range),
-      position,
-    };
-  }
-
-  #checkMay(syscall: string, needed: "read" | "write"): void {
-    this.#checkOpen(syscall);
-    if (this.#request[needed]) return;
-    const advice = `the file was not opened with '${needed}: true'`;
-    throw failure("EBADF", syscall, this.path, advice);
-  }
-
-  #checkOpen(syscall: string): void {
-    if (this.#isClosing) throw closedError(syscall, this.path);
+    return this.#file;
   }
 }

@@ -1,10 +1,9 @@
 /** The rule that a program broke while an operation was in flight. */
-export type MisuseReason = "changed" | "overlap" | "misaligned";
+export type MisuseReason = "changed" | "overlap";
 
 const WORDS: Record<MisuseReason, string> = {
   changed: "its memory changed while it was in flight",
   overlap: "another write in flight has bytes of the same range",
-  misaligned: "its position, length or memory is not aligned",
 };
 
 /**
