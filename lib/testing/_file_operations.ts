@@ -29,7 +29,7 @@ import {
   type MisuseReason,
   SimulatedMisuseError,
 } from "./simulated_misuse_error.ts";
-import { abandon } from "./_unit_list.ts";
+import { abandon } from "./_unsynced_state.ts";
 
 /** Largest size of a file, in bytes: that of ext4 with blocks of 4096 bytes. */
 const MAX_FILE_BYTES = 2 ** 44 - 4096;

@@ -78,11 +78,11 @@ export class Machine {
   readonly #crashRandom: SeededRandom;
   readonly #hooks: Set<OperationHook> = new Set();
   readonly #counts: Map<OperationKind, number> = new Map();
-  readonly #running: Map<InFlight, Task<unknown>> = new Map();
-  /** The operation that the hooks see now: a power cut may leave parts of it. */
-  #beginning: Task<unknown> | undefined;
-  /** The operations that the crash interrupted. */
-  #interrupted: Task<unknown>[] = [];
+  /**
+   * Operations that have not completed, also the one that the hooks see now: a power cut may leave
+   * parts of them. After the crash, those that it interrupted.
+   */
+  readonly #underWay: Set<Task<unknown>> = new Set();
   #completions = 0;
   #inodes = 0;
   #dead = false;
@@ -140,9 +140,7 @@ export class Machine {
 
   /** Runs an operation in the background. */
   run<T>(task: Task<T>): Promise<T> {
-    const { promise, resolve, reject } = Promise.withResolvers<T>();
-    this.begin(task, resolve, reject);
-    return promise;
+    return new Promise((resolve, reject) => this.begin(task, resolve, reject));
   }
 
   /** Returns the latency of an operation: the device's, and that of the fault. */
@@ -178,7 +176,6 @@ export class Machine {
       dueMicros: this.clock.dueMicros(this.#latencyMs(task, fault)),
       complete: () => {
         outcome = this.#carryOut(task, record, fault);
-        this.#running.delete(inFlight);
         const following = task.follow?.(outcome);
         if (following === undefined) return task.release?.();
         outcome = undefined;
@@ -194,12 +191,8 @@ export class Machine {
         else if ("error" in outcome) reject(outcome.error);
         else resolve(outcome.value);
       },
-      cancel: () => {
-        this.#running.delete(inFlight);
-        task.release?.();
-      },
+      cancel: () => task.release?.(),
     };
-    this.#running.set(inFlight, task);
     this.scheduler.begin(inFlight);
   }
 
@@ -211,7 +204,6 @@ export class Machine {
   /** Crashes the disk. */
   die(): void {
     if (this.#dead) return;
-    this.#interrupted = this.#underWay();
     this.#dead = true;
     this.scheduler.cancelAll();
   }
@@ -257,14 +249,16 @@ export class Machine {
     const lost = this.#lost(choice, listed, unreadable);
     const has = (unit: object) => chosen.has(unit);
     const outcomeOf = (unit: FileUnit) =>
-      lost.has(unit) ? "unreadable" : chosen.has(unit) ? "kept" : "gone";
+      lost.has(unit)
+        ? { ...unit, isUnreadable: true }
+        : chosen.has(unit)
+        ? unit
+        : undefined;
     const writing = this.#writing();
-    const survivors = this.names.replay(has);
+    const survivors = this.names.after(has);
     return new Names(mapped(
       survivors,
-      memoized((inode) =>
-        inode.withContents(inode.replay(outcomeOf, writing.get(inode) ?? []))
-      ),
+      memoized((inode) => inode.after(outcomeOf, writing.get(inode) ?? [])),
     ));
   }
 
@@ -309,6 +303,8 @@ export class Machine {
     } catch (error) {
       record.outcome = errorName(error);
       return { error };
+    } finally {
+      this.#underWay.delete(task as Task<unknown>);
     }
   }
 
@@ -336,15 +332,14 @@ export class Machine {
         outcome: undefined,
       };
       this.trace.push(record);
-      this.#beginning = task;
+      this.#underWay.add(task);
       const fault = this.#faultOf(operation);
       if (fault.crash) this.die();
-      this.#beginning = undefined;
       // A hook may also have crashed the disk itself.
       this.checkAlive();
       return { record, fault };
     } catch (error) {
-      this.#beginning = undefined;
+      if (!this.#dead) this.#underWay.delete(task);
       task.release?.();
       throw error;
     }
@@ -359,7 +354,7 @@ export class Machine {
   /** Returns whether another write in flight overlaps a task. */
   overlaps(task: Task<unknown>): boolean {
     const { position = 0, length = 0 } = task.details ?? {};
-    return [...this.#running.values()].some((other) => {
+    return [...this.#underWay].some((other) => {
       if (other.writes === undefined || other.writes === task.writes) {
         return false;
       }
@@ -369,20 +364,10 @@ export class Machine {
     });
   }
 
-  /** Returns the operations that a power cut now would interrupt. */
-  #underWay(): Task<unknown>[] {
-    const running = [...this.#running.values()];
-    return this.#beginning === undefined
-      ? running
-      : [...running, this.#beginning];
-  }
-
   /** Returns the units of writes that have not completed, by file. */
   #writing(): Map<Inode, FileUnit[]> {
     const writing = new Map<Inode, FileUnit[]>();
-    for (
-      const { writes } of this.#dead ? this.#interrupted : this.#underWay()
-    ) {
+    for (const { writes } of this.#underWay) {
       if (writes === undefined) continue;
       const units = writing.get(writes.inode) ?? [];
       writing.set(writes.inode, [...units, ...writes.units]);
@@ -415,7 +400,8 @@ export class Machine {
     for (const unit of this.names.unsynced()) {
       const { kind, path, to } = unit;
       const shown = { kind, path, inFlight: false };
-      listed.push({ unit, shown: to === undefined ? shown : { ...shown, to } });
+      const isRename = kind === "rename";
+      listed.push({ unit, shown: isRename ? { ...shown, to } : shown });
     }
     return listed;
   }

@@ -1,7 +1,7 @@
 import { failure } from "../storage/parts.ts";
 import type { Inode } from "./_inode.ts";
 import { hashText, type StateHash } from "./_state_hash.ts";
-import { type Unit, UnitList } from "./_unit_list.ts";
+import { type Unit, UnsyncedState } from "./_unsynced_state.ts";
 
 /**
  * The kernel's greatest lengths of a name and of a path, in bytes, the path's with its NUL
@@ -32,34 +32,31 @@ export interface Place {
 export interface NameUnit extends Unit {
   readonly kind: "create" | "remove" | "rename";
   readonly path: string;
-  /** The new name of a rename. */
-  readonly to?: string;
+  /** The new name of a rename, otherwise the same. */
+  readonly to: string;
   readonly node: Node;
   /** The directories that must still be synced before it is durable. */
   readonly waitsFor: Set<string>;
 }
 
 /** All names of the disk by absolute path, except `/`, and which of them are durable. */
-export class Names {
-  readonly #current: Map<string, Node>;
-  /** The durable names, without the settled units that are still listed. */
-  readonly #base: Map<string, Node>;
-  readonly #units: UnitList<NameUnit> = new UnitList();
-
+export class Names extends UnsyncedState<Map<string, Node>, NameUnit> {
   /** Makes a table whose names are durable. */
-  constructor(durable: Map<string, Node> = new Map()) {
-    this.#base = durable;
-    this.#current = new Map(durable);
+  constructor(
+    durable: Map<string, Node> = new Map(),
+    current: Map<string, Node> = new Map(durable),
+  ) {
+    super(durable, current);
   }
 
   /** Returns the file or directory with a path. */
   get(path: string): Node | undefined {
-    return path === "/" ? DIRECTORY : this.#current.get(path);
+    return path === "/" ? DIRECTORY : this.current.get(path);
   }
 
   /** Returns all paths, in order. */
   paths(): string[] {
-    return [...this.#current.keys()].sort();
+    return [...this.current.keys()].sort();
   }
 
   /** Returns the names within a directory, in order. */
@@ -109,73 +106,45 @@ export class Names {
   }
 
   /** Adds a name durably, without an operation. */
-  put(path: string, node: Node): void {
-    this.#current.set(path, node);
-    this.#base.set(path, node);
+  putDurably(path: string, node: Node): void {
+    this.current.set(path, node);
+    this.base.set(path, node);
   }
 
-  /** Adds a name. */
-  create(path: string, node: Node): void {
-    this.#current.set(path, node);
-    this.#units.add({ kind: "create", path, node, ...pending([parent(path)]) });
-  }
-
-  /** Removes a name. */
-  remove(path: string, node: Node): void {
-    this.#current.delete(path);
-    this.#units.add({ kind: "remove", path, node, ...pending([parent(path)]) });
-  }
-
-  /** Renames a node, atomically. */
-  rename(path: string, to: string, node: Node): void {
-    this.#current.delete(path);
-    this.#current.set(to, node);
-    const unit = pending([parent(path), parent(to)]);
-    this.#units.add({ kind: "rename", path, to, node, ...unit });
-  }
-
-  /** Returns the changes that are not durable yet, in order. */
-  unsynced(): NameUnit[] {
-    return this.#units.unsettled();
+  /** Adds or removes the name of a node, or renames it to `to`. */
+  put(kind: NameUnit["kind"], path: string, node: Node, to = path): void {
+    const waitsFor = new Set([parent(path), parent(to)]);
+    const state = { waitsFor, settled: false, abandoned: false };
+    this.apply([{ kind, path, to, node, ...state }]);
   }
 
   /** Returns the changes that a sync of a directory makes durable if it begins now. */
-  syncable(directory: string): NameUnit[] {
-    return this.#units.syncable().filter(({ waitsFor }) =>
-      waitsFor.has(directory)
-    );
+  syncableIn(directory: string): NameUnit[] {
+    return this.syncable().filter(({ waitsFor }) => waitsFor.has(directory));
   }
 
   /** Makes changes durable in one directory, which was synced. */
-  settle(units: readonly NameUnit[], directory: string): void {
-    for (const unit of units) {
-      unit.waitsFor.delete(directory);
-      unit.settled = unit.waitsFor.size === 0;
-    }
-    for (const unit of this.#units.takeSettledHead()) {
-      applyName(this.#base, unit);
-    }
+  settleIn(units: readonly NameUnit[], directory: string): void {
+    for (const { waitsFor } of units) waitsFor.delete(directory);
+    this.settle(units.filter(({ waitsFor }) => waitsFor.size === 0));
   }
 
   /** Returns the files that have a name. */
   files(): Inode[] {
-    return [...this.#current.values()].filter((node) => node !== DIRECTORY);
+    return [...this.current.values()].filter((node) => node !== DIRECTORY);
   }
 
   /** Returns every file that may have a name after a power cut, in order of number. */
   inodes(): Inode[] {
-    const nodes = new Set(this.#base.values());
-    for (const { node } of this.#units) nodes.add(node);
+    const nodes = new Set(this.base.values());
+    for (const { node } of this.units) nodes.add(node);
     return [...nodes].filter((node) => node !== DIRECTORY)
       .sort((a, b) => a.number - b.number);
   }
 
   /** Returns the names after a power cut that kept the chosen units. */
-  replay(chosen: (unit: NameUnit) => boolean): Map<string, Node> {
-    const names = new Map(this.#base);
-    for (const unit of this.#units) {
-      if (unit.settled || chosen(unit)) applyName(names, unit);
-    }
+  after(chosen: (unit: NameUnit) => boolean): Map<string, Node> {
+    const names = this.replayed((unit) => chosen(unit) ? unit : undefined);
     // A directory that is gone takes its names along.
     for (const path of [...names.keys()].sort()) {
       const above = parent(path);
@@ -185,15 +154,15 @@ export class Names {
   }
 
   /**
-   * Returns a hash of all tables that {@linkcode Names.replay} can return; `numberOf` stands for a
+   * Returns a hash of all tables that {@linkcode Names.after} can return; `numberOf` stands for a
    * node.
    */
   crashHash(before: StateHash, numberOf: (node: Node) => number): StateHash {
     let sum = before;
-    for (const path of [...this.#base.keys()].sort()) {
-      sum = hashText(sum, `${path} ${numberOf(this.#base.get(path)!)}`);
+    for (const path of [...this.base.keys()].sort()) {
+      sum = hashText(sum, `${path} ${numberOf(this.base.get(path)!)}`);
     }
-    for (const { kind, path, to = "", node, settled } of this.#units) {
+    for (const { kind, path, to, node, settled } of this.units) {
       const what = [kind, path, to, numberOf(node), settled];
       sum = hashText(sum, JSON.stringify(what));
     }
@@ -202,16 +171,39 @@ export class Names {
 
   /** Returns the same table with the same unsynced changes, over other nodes. */
   clone(copyOf: (node: Node) => Node): Names {
-    const copy = new Names(mapped(this.#base, copyOf));
-    for (const unit of this.#units) {
-      const node = copyOf(unit.node);
-      copy.#units.add({ ...unit, node, waitsFor: new Set(unit.waitsFor) });
-    }
-    copy.#current.clear();
-    for (const [path, node] of this.#current) {
-      copy.#current.set(path, copyOf(node));
-    }
+    const { base, current } = this;
+    const copy = new Names(mapped(base, copyOf), mapped(current, copyOf));
+    copy.units = this.units.map((unit) => ({
+      ...unit,
+      node: copyOf(unit.node),
+      waitsFor: new Set(unit.waitsFor),
+    }));
     return copy;
+  }
+
+  protected copyOf(names: Map<string, Node>): Map<string, Node> {
+    return new Map(names);
+  }
+
+  protected change(names: Map<string, Node>, unit: NameUnit): void {
+    if (unit.kind === "remove") {
+      names.delete(unit.path);
+      return;
+    }
+    // A file has one name: a rename may be durable while an earlier one is not.
+    for (const [path, node] of names) {
+      if (node !== DIRECTORY && node === unit.node) names.delete(path);
+    }
+    names.delete(unit.path);
+    names.set(unit.to, unit.node);
+  }
+
+  protected commute(): boolean {
+    return false;
+  }
+
+  protected covers(): boolean {
+    return false;
   }
 }
 
@@ -252,23 +244,4 @@ export function mapped(
   copyOf: (node: Node) => Node,
 ): Map<string, Node> {
   return new Map([...names].map(([path, node]) => [path, copyOf(node)]));
-}
-
-function pending(
-  directories: string[],
-): Unit & Pick<NameUnit, "waitsFor"> {
-  return { waitsFor: new Set(directories), settled: false, abandoned: false };
-}
-
-function applyName(names: Map<string, Node>, unit: NameUnit): void {
-  if (unit.kind === "remove") {
-    names.delete(unit.path);
-    return;
-  }
-  // A file has one name: a rename may be durable while an earlier one is not.
-  for (const [path, node] of names) {
-    if (node !== DIRECTORY && node === unit.node) names.delete(path);
-  }
-  names.delete(unit.path);
-  names.set(unit.to ?? unit.path, unit.node);
 }

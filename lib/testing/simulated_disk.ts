@@ -25,7 +25,7 @@ import {
   storageTasks,
 } from "../storage/parts.ts";
 import { FileOperations } from "./_file_operations.ts";
-import { blockUnits, type Inode } from "./_inode.ts";
+import { blockUnits, type Inode, sizeUnit } from "./_inode.ts";
 import { Machine, type Task } from "./_machine.ts";
 import {
   absolute,
@@ -52,7 +52,7 @@ import type { InFlight } from "./_scheduler.ts";
 import { SimulatedCrashError } from "./simulated_crash_error.ts";
 import { SimulatedFile } from "./simulated_file.ts";
 import { hashDigits, hashNumbers, hashText, NO_HASH } from "./_state_hash.ts";
-import { abandon } from "./_unit_list.ts";
+import { abandon } from "./_unsynced_state.ts";
 import type { CrashChoice, UnsyncedUnit } from "./unsynced.ts";
 
 /** A block that a power cut left unreadable. */
@@ -652,10 +652,12 @@ export class SimulatedDisk implements Storage {
     if (names.get(at) === undefined) this.#put(at);
     const inode = this.#file(path);
     const { length } = bytes;
-    inode.change(
-      blockUnits(position, length, settings.blockBytes, bytes.slice()),
-      position + length,
-    );
+    const units = [
+      ...blockUnits(position, length, settings.blockBytes, bytes.slice()),
+      sizeUnit("size", position + length),
+    ];
+    inode.apply(units);
+    inode.settle(units);
   }
 
   /** Flips one bit of a file, without an operation: bit 0 is the lowest of the byte. */
@@ -733,9 +735,9 @@ export class SimulatedDisk implements Storage {
     for (let each = parent(at); each !== "/"; each = parent(each)) {
       if (names.get(each) === undefined) directories.unshift(each);
     }
-    for (const each of directories) names.put(each, DIRECTORY);
+    for (const each of directories) names.putDurably(each, DIRECTORY);
     checkName(at.slice(at.lastIndexOf("/") + 1), "open", at);
-    names.put(at, this.#machine.newFile(at));
+    names.putDurably(at, this.#machine.newFile(at));
   }
 
   #checkDirectory(syscall: string, path: string): void {
@@ -757,7 +759,8 @@ export class SimulatedDisk implements Storage {
         if (isName(name) && slashed) throw failure("EISDIR", "open", path);
         if (node !== undefined) throw failure("EEXIST", "open", path);
         checkName(name, "open", path);
-        names.create(at, node = this.#machine.newFile(at));
+        node = this.#machine.newFile(at);
+        names.put("create", at, node);
       }
       node ??= names.find(path, "open");
       if (node === DIRECTORY) {
@@ -799,7 +802,7 @@ export class SimulatedDisk implements Storage {
         throw failure(above ? "ENOTEMPTY" : "EISDIR", "rename", from);
       }
       if (source.at === target.at) return;
-      names.rename(source.at, target.at, node);
+      names.put("rename", source.at, node, target.at);
       node.path = target.at;
     }, { to: absolute(to) });
   }
@@ -815,7 +818,7 @@ export class SimulatedDisk implements Storage {
       if (node === DIRECTORY && (name === ".." || names.within(at).length)) {
         throw failure("ENOTEMPTY", "unlink", path);
       }
-      names.remove(at, node);
+      names.put("remove", at, node);
       locks.delete(at);
     });
   }
@@ -874,7 +877,7 @@ export class SimulatedDisk implements Storage {
       const { at, name, node } = names.locate(path, "mkdir");
       checkName(name, "mkdir", path);
       // Another call may have made it since.
-      if (node === undefined) names.create(at, DIRECTORY);
+      if (node === undefined) names.put("create", at, DIRECTORY);
       else if (node !== DIRECTORY) throw failure("ENOTDIR", "mkdir", path);
     });
   }
@@ -883,13 +886,13 @@ export class SimulatedDisk implements Storage {
     const path = pathString("sync directory", where);
     const at = absolute(path);
     const { names } = this.#machine;
-    const units = names.syncable(at);
+    const units = names.syncableIn(at);
     return {
       kind: "syncDirectory",
       path: at,
       effect: () => {
         this.#checkDirectory("open", path);
-        names.settle(units, at);
+        names.settleIn(units, at);
       },
       fail: (code) => {
         abandon(units);
