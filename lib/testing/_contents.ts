@@ -1,9 +1,4 @@
-import {
-  hashBytes,
-  hashNumbers,
-  NO_HASH,
-  type StateHash,
-} from "./_state_hash.ts";
+import { hashBytes, hashOf } from "./_state_hash.ts";
 
 /**
  * The bytes of a file: a size, and blocks that are never changed in place, so that copies share
@@ -149,15 +144,14 @@ export class Contents {
   }
 
   /** Returns a hash of the size and the bytes; holes and blocks of zeros hash alike. */
-  hash(): StateHash {
-    let sum = hashNumbers(NO_HASH, this.#size, ...this.unreadable());
-    const [low, high] = hashBytes(zeros(this.blockBytes));
+  hash(): string {
+    const parts: unknown[] = [this.#size, this.unreadable().join()];
+    const zero = hashBytes(zeros(this.blockBytes));
     for (const block of [...this.#blocks.keys()].sort((a, b) => a - b)) {
-      const hash = hashBytes(this.#blocks.get(block)!);
-      if (hash[0] === low && hash[1] === high) continue;
-      sum = hashNumbers(sum, block, hash[0], hash[1]);
+      const digits = hashBytes(this.#blocks.get(block)!);
+      if (digits !== zero) parts.push(block, digits);
     }
-    return sum;
+    return hashOf(parts.join(" "));
   }
 }
 

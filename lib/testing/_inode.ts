@@ -1,6 +1,6 @@
 import { isZero } from "../base/mod.ts";
 import { blocksOf, type Contents, zeros } from "./_contents.ts";
-import { hashBytes, hashText, type StateHash } from "./_state_hash.ts";
+import { hashBytes, hashOf } from "./_state_hash.ts";
 import { abandon, type Unit, UnsyncedState } from "./_unsynced_state.ts";
 
 /** A change of a file that a power cut keeps or loses independently. */
@@ -77,15 +77,14 @@ export class Inode extends UnsyncedState<Contents, FileUnit> {
   }
 
   /** Returns a hash of all contents that {@linkcode Inode.after} can return. */
-  crashHash(inFlight: readonly FileUnit[]): StateHash {
-    let sum = this.base.hash();
-    for (const unit of [...this.units, ...inFlight]) {
+  crashHash(inFlight: readonly FileUnit[]): string {
+    const parts = [...this.units, ...inFlight].map((unit) => {
       const place = unit.kind === "block"
-        ? [unit.block, unit.start, ...hashBytes(unit.bytes)]
+        ? [unit.block, unit.start, hashBytes(unit.bytes)]
         : [unit.position, unit.length];
-      sum = hashText(sum, `${unit.kind} ${unit.settled} ${place}`);
-    }
-    return sum;
+      return [unit.kind, unit.settled, ...place].join(" ");
+    });
+    return hashOf([this.base.hash(), ...parts].join("\n"));
   }
 
   protected copyOf(contents: Contents): Contents {

@@ -14,7 +14,7 @@ import type { DeviceLatency, Settings } from "./options.ts";
 import { SeededRandom } from "./random.ts";
 import { type InFlight, Scheduler } from "./_scheduler.ts";
 import { SimulatedClock } from "./_simulated_clock.ts";
-import { hashNumbers, NO_HASH, type StateHash } from "./_state_hash.ts";
+import { hashOf } from "./_state_hash.ts";
 import { SimulatedCrashError } from "./simulated_crash_error.ts";
 import type { CrashChoice, UnsyncedUnit } from "./unsynced.ts";
 
@@ -263,16 +263,16 @@ export class Machine {
   }
 
   /** Returns a hash of everything that {@linkcode Machine.namesAfter} can return. */
-  crashHash(): StateHash {
+  crashHash(): string {
     const writing = this.#writing();
     const inodes = this.names.inodes();
-    let sum = NO_HASH;
-    for (const inode of inodes) {
-      const [low, high] = inode.crashHash(writing.get(inode) ?? []);
-      sum = hashNumbers(sum, low, high);
-    }
     const numbers = new Map<Node, number>(inodes.map((inode, i) => [inode, i]));
-    return this.names.crashHash(sum, (node) => numbers.get(node) ?? -1);
+    return hashOf(
+      [
+        ...inodes.map((inode) => inode.crashHash(writing.get(inode) ?? [])),
+        this.names.crashText((node) => numbers.get(node) ?? -1),
+      ].join("\n"),
+    );
   }
 
   /** Returns the names and contents for the next process: the same, with the same unsynced. */

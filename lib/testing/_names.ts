@@ -1,6 +1,5 @@
 import { failure } from "../storage/parts.ts";
 import type { Inode } from "./_inode.ts";
-import { hashText, type StateHash } from "./_state_hash.ts";
 import { type Unit, UnsyncedState } from "./_unsynced_state.ts";
 
 /**
@@ -154,19 +153,19 @@ export class Names extends UnsyncedState<Map<string, Node>, NameUnit> {
   }
 
   /**
-   * Returns a hash of all tables that {@linkcode Names.after} can return; `numberOf` stands for a
-   * node.
+   * Returns a text that tells apart all tables that {@linkcode Names.after} can return; `numberOf`
+   * stands for a node.
    */
-  crashHash(before: StateHash, numberOf: (node: Node) => number): StateHash {
-    let sum = before;
-    for (const path of [...this.base.keys()].sort()) {
-      sum = hashText(sum, `${path} ${numberOf(this.base.get(path)!)}`);
-    }
-    for (const { kind, path, to, node, settled } of this.units) {
-      const what = [kind, path, to, numberOf(node), settled];
-      sum = hashText(sum, JSON.stringify(what));
-    }
-    return sum;
+  crashText(numberOf: (node: Node) => number): string {
+    const names = [...this.base].map(([path, node]) => [path, numberOf(node)]);
+    const units = this.units.map(({ kind, path, to, node, settled }) => [
+      kind,
+      path,
+      to,
+      numberOf(node),
+      settled,
+    ]);
+    return JSON.stringify([names.sort(), units]);
   }
 
   /** Returns the same table with the same unsynced changes, over other nodes. */

@@ -51,7 +51,7 @@ import {
 import type { InFlight } from "./_scheduler.ts";
 import { SimulatedCrashError } from "./simulated_crash_error.ts";
 import { SimulatedFile } from "./simulated_file.ts";
-import { hashDigits, hashNumbers, hashText, NO_HASH } from "./_state_hash.ts";
+import { hashOf } from "./_state_hash.ts";
 import { abandon } from "./_unsynced_state.ts";
 import type { CrashChoice, UnsyncedUnit } from "./unsynced.ts";
 
@@ -683,13 +683,11 @@ export class SimulatedDisk implements Storage {
    */
   hash(): string {
     const { names } = this.#machine;
-    let sum = NO_HASH;
-    for (const path of names.paths()) {
+    const parts = names.paths().map((path) => {
       const node = names.get(path)!;
-      sum = hashText(sum, path);
-      if (node !== DIRECTORY) sum = hashNumbers(sum, ...node.current.hash());
-    }
-    return hashDigits(sum);
+      return [path, node === DIRECTORY ? node : node.current.hash()];
+    });
+    return hashOf(JSON.stringify(parts));
   }
 
   /**
@@ -710,7 +708,7 @@ export class SimulatedDisk implements Storage {
    * ```
    */
   crashHash(): string {
-    return hashDigits(this.#machine.crashHash());
+    return this.#machine.crashHash();
   }
 
   #successor(): SimulatedDisk {

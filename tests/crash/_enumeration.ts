@@ -6,11 +6,7 @@
  */
 import { assertEquals } from "@std/assert";
 import { SeededRandom, type SimulatedDisk } from "@basalt/io/testing";
-import {
-  hashDigits,
-  hashText,
-  NO_HASH,
-} from "../../lib/testing/_state_hash.ts";
+import { hashOf } from "../../lib/testing/_state_hash.ts";
 import { payload } from "../log/_support.ts";
 import { checkFiles, checkLog } from "./_check.ts";
 import { type CrashState, replayCommand } from "./_crash_state.ts";
@@ -281,7 +277,7 @@ export class Enumeration {
   #isNewKey(key: string): boolean {
     // A state to replay must not be skipped.
     if (this.#only !== undefined) return true;
-    const digits = hashDigits(hashText(NO_HASH, key));
+    const digits = hashOf(key);
     if (this.#seen.has(digits)) return false;
     this.#seen.add(digits);
     return true;
@@ -298,8 +294,8 @@ export class Enumeration {
     try {
       // One moment of recovery, a different one for each state, and the same one in a replay.
       const text = `${steps} ${number} ${left} ${this.#options.seed}`;
-      const [low] = hashText(NO_HASH, text);
-      this.#recover(after, expected, low % MOMENTS);
+      const drawn = parseInt(hashOf(text).slice(0, 8), 16);
+      this.#recover(after, expected, drawn % MOMENTS);
       if (this.#only !== undefined) this.#ended = new Replayed();
     } catch (error) {
       const { setting, seed, mutant, failingSync } = this.#options;
