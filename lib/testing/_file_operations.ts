@@ -419,7 +419,7 @@ export class FileOperations implements FileSteps {
     const { current } = this.inode;
     let free = this.machine.freeBlocks();
     for (const block of blocksOf(position, length, current.blockBytes)) {
-      if (!current.isAllocated(block) && free-- === 0) return block;
+      if (!current.blocks.has(block) && free-- === 0) return block;
     }
     return undefined;
   }

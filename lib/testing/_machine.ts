@@ -171,7 +171,6 @@ export class Machine {
     let outcome: Outcome<T> | undefined;
     const inFlight: InFlight = {
       owner: task.owner,
-      parks: true,
       number: record.number,
       dueMicros: this.clock.dueMicros(this.#latencyMs(task, fault)),
       complete: () => {
@@ -232,7 +231,7 @@ export class Machine {
     const { sizeBytes, blockBytes } = this.settings;
     let free = Math.floor(sizeBytes / blockBytes);
     for (const inode of new Set([...this.names.files(), ...this.openFiles])) {
-      free -= inode.current.allocatedBlocks;
+      free -= inode.current.blocks.size;
     }
     return free;
   }

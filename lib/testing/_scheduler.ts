@@ -7,9 +7,7 @@ export interface InFlight {
   readonly dueMicros: number;
   /** The owner, whose operations can be completed together. */
   readonly owner?: unknown;
-  /** Whether it waits for the test in manual mode. */
-  readonly parks?: boolean;
-  /** The number, if it is an operation of the disk. */
+  /** The number, if it is an operation of the disk, which waits for the test in manual mode. */
   readonly number?: number;
   /** Does the work, at completion; never throws. */
   complete?(): void;
@@ -39,7 +37,7 @@ export class Scheduler {
   /**
    * Makes a scheduler with nothing in flight.
    *
-   * @param manual Whether operations that park are completed by the test only.
+   * @param manual Whether operations of the disk are completed by the test only.
    */
   constructor(random: SeededRandom, clock: SimulatedClock, manual: boolean) {
     this.#random = random;
@@ -153,7 +151,9 @@ export class Scheduler {
   /** Operations that complete without the test. */
   get #ready(): readonly InFlight[] {
     const { inFlight } = this;
-    return this.#manual ? inFlight.filter(({ parks }) => !parks) : inFlight;
+    return this.#manual
+      ? inFlight.filter(({ number }) => number === undefined)
+      : inFlight;
   }
 
   #completeOne(): void {
