@@ -1,4 +1,10 @@
-import { abortable, drive, driveSync, type Task } from "../../base/mod.ts";
+import {
+  abortable,
+  drive,
+  Driver,
+  driveSync,
+  type Task,
+} from "../../base/mod.ts";
 import { PoolLimitError } from "../../pool/mod.ts";
 import {
   type Durability,
@@ -109,6 +115,8 @@ export class Appender {
   /** A caller knows that messages below this offset could not be made durable. */
   #toldEnd = 0;
   #closing: Promise<void> | undefined;
+  /** Runs the end of {@linkcode Appender.close}. */
+  #endDriver: Driver<void> | undefined;
   #isClosed = false;
   /** Resolves when all earlier calls that wait for room are done. */
   #turn: Promise<void> = Promise.resolve();
@@ -309,7 +317,7 @@ export class Appender {
     this.#refuse();
     try {
       await this.commit.close();
-      await drive(this.#end());
+      await this.#ending().promise;
     } finally {
       this.#closing = undefined;
     }
@@ -317,10 +325,16 @@ export class Appender {
 
   /** Makes everything durable and ends the appender while the caller waits. */
   closeSync(): void {
-    if (this.#isClosed) return;
+    if (this.#isClosed && this.#closing === undefined) return;
     this.commit.closeSync();
+    if (this.#closing !== undefined) return this.#ending().finishSync();
     this.#refuse();
     driveSync(this.#end());
+  }
+
+  /** Starts the end of {@linkcode Appender.close}, unless `closeSync` has finished it meanwhile. */
+  #ending(): Driver<void> {
+    return this.#endDriver ??= new Driver(this.#end());
   }
 
   /**

@@ -274,3 +274,39 @@ Deno.test("Log.close() rejects calls that wait for lost messages", async () => {
     });
   }
 });
+
+Deno.test("Log.closeSync() finishes a close in flight, wherever that is", async () => {
+  for (const wait of [0, 1, 2, 3, 5, 8, 13, 21]) {
+    for (const isFlushing of [false, true]) {
+      await at(new SimulatedPlace(), async (place) => {
+        const log = await openLog(place);
+        appendSome(log, 5, 1000);
+        const flushed = isFlushing ? log.flush() : undefined;
+        const closed = log.close();
+        for (let i = 0; i < wait; i++) await Promise.resolve();
+        log.closeSync();
+        assertEquals(log.durableOffset, 5);
+        await checkEnded(place, `after ${wait} turns`, 5, 5);
+        await Promise.all([flushed, closed]);
+        log.closeSync();
+      });
+    }
+  }
+});
+
+Deno.test("Log.closeSync() throws the failure of a close in flight, which ends the log", async () => {
+  await at(new SimulatedPlace(), async (place) => {
+    const log = await openLog(place);
+    appendSome(log, 5, 1000);
+    const heal = place.storage.onOperation(({ kind, path }) =>
+      kind === "write" && path.endsWith(".log")
+        ? { error: "ENOSPC" }
+        : undefined
+    );
+    const closed = assertRejects(() => log.close(), NoSpaceError);
+    assertThrows(() => log.closeSync(), NoSpaceError);
+    heal();
+    await checkEnded(place, "failed", 0, 0);
+    await closed;
+  });
+});
