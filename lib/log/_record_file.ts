@@ -1,5 +1,6 @@
 import type { Task } from "../base/mod.ts";
-import { acquire, type BufferPool, type PooledBuffer } from "../pool/mod.ts";
+import { formatUuid, parseUuid } from "../codec/mod.ts";
+import { acquire, type BufferPool } from "../pool/mod.ts";
 import type { TaskFile } from "../storage/mod.ts";
 import { recordChecksum } from "./_checksum.ts";
 
@@ -9,13 +10,18 @@ const MIN_BLOCK_BYTES = 4096;
 /** Bytes of a magic number. */
 const MAGIC_BYTES = 8;
 
-/** The version of `meta` and of the owner file. */
-export const RECORD_VERSION = 1;
+/** The version of `meta`, of the owner file and of the files of cursors. */
+const RECORD_VERSION = 1;
 
-/** How a record is laid out: every version keeps these places. */
-export interface RecordLayout {
+/** The type of a field, and its position in bytes. */
+type FieldPlace = readonly ["uuid" | "u32" | "u64", number];
+
+/** How a record is laid out: every version keeps the places of magic number and checksum. */
+export interface RecordLayout<T> {
   /** What its first bytes are, in ASCII. */
   magic: string;
+  /** The type and the position of each other field. */
+  fields: Readonly<Record<keyof T, FieldPlace>>;
   /** Where its checksum is: of all bytes before that. */
   checksumAt: number;
 }
@@ -26,13 +32,34 @@ export function blockBytesOf(file: TaskFile): number {
 }
 
 /**
- * Tells whether bytes start with a valid record.
+ * Decodes the record at the start of bytes; returns `undefined` if it is not valid, or has a number
+ * above 2^53 - 1.
  *
  * @throws {Deno.errors.NotSupported} If the record is valid, but of another version: it is named.
  */
-export function isValidRecord(
+export function decodeRecord<T>(
   bytes: Uint8Array,
-  { magic, checksumAt }: RecordLayout,
+  layout: RecordLayout<T>,
+  path: string,
+): T | undefined {
+  if (!isValidRecord(bytes, layout, path)) return undefined;
+  const view = viewOf(bytes);
+  const record = {} as Record<keyof T, string | number>;
+  for (const [name, [type, at]] of fieldsOf(layout)) {
+    if (type === "uuid") record[name] = formatUuid(bytes, at);
+    else if (type === "u32") record[name] = view.getUint32(at, true);
+    else {
+      const value = Number(view.getBigUint64(at, true));
+      if (!Number.isSafeInteger(value)) return undefined;
+      record[name] = value;
+    }
+  }
+  return record as T;
+}
+
+function isValidRecord(
+  bytes: Uint8Array,
+  { magic, checksumAt }: RecordLayout<unknown>,
   path: string,
 ): boolean {
   if (bytes.length < checksumAt + 8) return false;
@@ -49,14 +76,22 @@ export function isValidRecord(
   );
 }
 
-/** Puts magic number, version and checksum into a record whose other fields are there. */
-export function sealRecord(
+/** Encodes a record at the start of bytes, which must be zeros beside its fields. */
+export function encodeRecord<T>(
   bytes: Uint8Array,
-  { magic, checksumAt }: RecordLayout,
+  layout: RecordLayout<T>,
+  record: T,
 ): void {
+  const { magic, checksumAt } = layout;
   for (let i = 0; i < MAGIC_BYTES; i++) bytes[i] = magic.charCodeAt(i);
   const view = viewOf(bytes);
   view.setUint32(MAGIC_BYTES, RECORD_VERSION, true);
+  for (const [name, [type, at]] of fieldsOf(layout)) {
+    const value = record[name];
+    if (type === "uuid") bytes.set(parseUuid(value as string), at);
+    else if (type === "u32") view.setUint32(at, value as number, true);
+    else view.setBigUint64(at, BigInt(value as number), true);
+  }
   const checksum = recordChecksum(bytes.subarray(0, checksumAt));
   view.setBigUint64(checksumAt, checksum, true);
 }
@@ -73,29 +108,8 @@ export function* readStart(
   return buffer.bytes.slice(0, Math.min(read, length));
 }
 
-/** Reads a u64 that is an exact number; `undefined` if it is above 2^53 - 1. */
-export function readUint64(bytes: Uint8Array, at: number): number | undefined {
-  const value = Number(viewOf(bytes).getBigUint64(at, true));
-  return Number.isSafeInteger(value) ? value : undefined;
-}
-
-/** Writes a number as u64. */
-export function writeUint64(
-  bytes: Uint8Array,
-  at: number,
-  value: number,
-): void {
-  viewOf(bytes).setBigUint64(at, BigInt(value), true);
-}
-
-/** Writes a whole block, durably. */
-export function* writeBlock(
-  file: TaskFile,
-  block: PooledBuffer,
-  position: number,
-  length: number,
-): Task<void> {
-  yield* file.write(block, position, { length, durability: "data" });
+function fieldsOf<T>({ fields }: RecordLayout<T>): [keyof T, FieldPlace][] {
+  return Object.entries(fields) as [keyof T, FieldPlace][];
 }
 
 function viewOf(bytes: Uint8Array): DataView {

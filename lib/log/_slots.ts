@@ -5,19 +5,14 @@
  * @module
  */
 import type { Task } from "../base/mod.ts";
-import { acquire, type BufferPool } from "../pool/mod.ts";
+import { acquire, type BufferPool, type PooledBuffer } from "../pool/mod.ts";
 import type { TaskFile } from "../storage/mod.ts";
 import {
-  isValidRecord,
+  decodeRecord,
+  encodeRecord,
   readStart,
-  readUint64,
   type RecordLayout,
-  sealRecord,
-  writeUint64,
 } from "./_record_file.ts";
-
-const SLOT_BYTES = 12;
-const SEQUENCE = 16;
 
 const MIN_SLOT_BYTES = 4096;
 /** The physical block of no disk is larger. */
@@ -31,20 +26,24 @@ export interface Slot {
   slotBytes: number;
 }
 
+/** The fields of {@linkcode Slot} in a layout. */
+export const SLOT_FIELDS = {
+  slotBytes: ["u32", 12],
+  sequence: ["u64", 16],
+} as const;
+
 /**
  * Reads the valid slots of a file, the one that counts first.
  *
  * `docs/format.md#meta-locate`
  *
- * @param decode Returns what a slot says beside its own fields; `undefined` if that is impossible.
  * @throws {Deno.errors.NotSupported} If a valid slot is of another version.
  */
-export function* readSlots<T>(
+export function* readSlots<T extends Slot>(
   file: TaskFile,
   pool: BufferPool,
-  layout: RecordLayout,
-  decode: (bytes: Uint8Array) => T | undefined,
-): Task<(T & Slot)[]> {
+  layout: RecordLayout<T>,
+): Task<T[]> {
   const size = yield* file.size();
   const slotBytes = size / 2;
   const isPossible = slotBytes >= MIN_SLOT_BYTES &&
@@ -52,8 +51,10 @@ export function* readSlots<T>(
   if (!isPossible) return [];
   const slots = yield* readBoth(file, pool, slotBytes);
   return slots
-    .map((slot) => decodeSlot(slot, layout, decode, file.path))
+    // docs/format.md#meta-valid
+    .map((slot) => decodeRecord(slot, layout, file.path))
     .filter((each) => each !== undefined)
+    .filter((each) => each.slotBytes === slotBytes)
     .sort((a, b) => b.sequence - a.sequence);
 }
 
@@ -91,35 +92,36 @@ function* readSlot(
   return buffer.bytes.slice(0, slotBytes);
 }
 
-/** `docs/format.md#meta-valid` */
-function decodeSlot<T>(
-  slot: Uint8Array,
-  layout: RecordLayout,
-  decode: (bytes: Uint8Array) => T | undefined,
-  path: string,
-): T & Slot | undefined {
-  if (!isValidRecord(slot, layout, path)) return undefined;
-  const view = new DataView(slot.buffer, slot.byteOffset, slot.byteLength);
-  const sequence = readUint64(slot, SEQUENCE);
-  const fields = decode(slot);
-  const slotBytes = view.getUint32(SLOT_BYTES, true);
-  if (slotBytes !== slot.length || sequence === undefined) return undefined;
-  return fields && { ...fields, sequence, slotBytes };
+/** Writes the two slots of a new file, durably: one of them with zeros. */
+export function* makeSlots<T extends Slot>(
+  file: TaskFile,
+  pool: BufferPool,
+  layout: RecordLayout<T>,
+  record: T,
+): Task<void> {
+  const length = 2 * record.slotBytes;
+  using block = yield* acquire(pool, length, { zeroed: true });
+  encodeRecord(block.bytes.subarray(positionOf(record)), layout, record);
+  yield* file.write(block, 0, { length, durability: "data" });
 }
 
-/** Puts the fields of a slot, magic number, version and checksum into a record. */
-export function sealSlot(
-  bytes: Uint8Array,
-  layout: RecordLayout,
-  { sequence, slotBytes }: Slot,
-): void {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  view.setUint32(SLOT_BYTES, slotBytes, true);
-  writeUint64(bytes, SEQUENCE, sequence);
-  sealRecord(bytes.subarray(0, layout.checksumAt + 8), layout);
+/**
+ * Writes the slot whose turn it is, durably.
+ *
+ * @param block Memory for one slot: zeros, or an earlier record.
+ */
+export function* writeSlot<T extends Slot>(
+  file: TaskFile,
+  block: PooledBuffer,
+  layout: RecordLayout<T>,
+  record: T,
+): Task<void> {
+  encodeRecord(block.bytes, layout, record);
+  const options = { length: record.slotBytes, durability: "data" } as const;
+  yield* file.write(block, positionOf(record), options);
 }
 
-/** Returns where the slot of a sequence number begins in the file, in bytes. */
-export function slotPosition({ sequence, slotBytes }: Slot): number {
+/** Returns where a slot begins in the file, in bytes. `docs/format.md#meta-turns` */
+function positionOf({ sequence, slotBytes }: Slot): number {
   return sequence % 2 * slotBytes;
 }

@@ -5,24 +5,31 @@
  * @module
  */
 import type { Task } from "../base/mod.ts";
-import { formatUuid, parseUuid } from "../codec/mod.ts";
+import { formatUuid } from "../codec/mod.ts";
 import { acquire, type BufferPool } from "../pool/mod.ts";
 import { CorruptSegmentError } from "../segment/mod.ts";
 import type { TaskStorage } from "../storage/mod.ts";
 import { metaPath } from "./directory.ts";
+import { blockBytesOf, type RecordLayout } from "./_record_file.ts";
+import { closing, readIfThere } from "./_segment_files.ts";
 import {
-  blockBytesOf,
-  readUint64,
-  writeBlock,
-  writeUint64,
-} from "./_record_file.ts";
-import { openIfThere } from "./_segment_files.ts";
-import { readSlots, sealSlot, type Slot, slotPosition } from "./_slots.ts";
+  makeSlots,
+  readSlots,
+  type Slot,
+  SLOT_FIELDS,
+  writeSlot,
+} from "./_slots.ts";
 import { nameFile, prepareFile } from "./_temporary_file.ts";
 
-const LAYOUT = { magic: "BASALTMT", checksumAt: 48 };
-const IDENTITY = 24;
-const FIRST_OFFSET = 40;
+const LAYOUT: RecordLayout<LogIdentity & Slot> = {
+  magic: "BASALTMT",
+  fields: {
+    ...SLOT_FIELDS,
+    identity: ["uuid", 24],
+    firstOffset: ["u64", 40],
+  },
+  checksumAt: 48,
+};
 
 /** What a log is, whatever its segments hold. */
 export interface LogIdentity {
@@ -63,16 +70,14 @@ export function makeIdentity(storage: TaskStorage): string {
  * @throws {CorruptSegmentError} If no slot is valid.
  * @throws {Deno.errors.NotSupported} If a valid slot is of another version.
  */
-export function* readMeta(
+export function readMeta(
   { storage, dir, pool }: LogPlace,
   durably = false,
 ): Task<MetaRecord | undefined> {
   const path = metaPath(dir);
-  const file = yield* openIfThere(storage, path);
-  if (file === undefined) return undefined;
-  try {
+  return readIfThere(storage, path, function* (file) {
     if (durably) yield* file.sync("full");
-    const [newest, other] = yield* readSlots(file, pool, LAYOUT, decode);
+    const [newest, other] = yield* readSlots(file, pool, LAYOUT);
     if (newest === undefined) {
       throw damagedMeta(path, "neither of its two slots is valid");
     }
@@ -80,27 +85,12 @@ export function* readMeta(
       throw damagedMeta(path, "its two slots have different identities");
     }
     return { ...newest, blockBytes: blockBytesOf(file) };
-  } finally {
-    yield* file.close();
-  }
-}
-
-function decode(slot: Uint8Array): LogIdentity | undefined {
-  const firstOffset = readUint64(slot, FIRST_OFFSET);
-  if (firstOffset === undefined) return undefined;
-  return { identity: formatUuid(slot, IDENTITY), firstOffset };
+  });
 }
 
 function damagedMeta(path: string, message: string): CorruptSegmentError {
   const fields = { path, position: 0, offset: 0, kind: "meta" } as const;
   return new CorruptSegmentError(message, fields);
-}
-
-/** Writes a slot's record into zeros. */
-function encodeSlot(bytes: Uint8Array, record: LogIdentity & Slot): void {
-  bytes.set(parseUuid(record.identity), IDENTITY);
-  writeUint64(bytes, FIRST_OFFSET, record.firstOffset);
-  sealSlot(bytes, LAYOUT, record);
 }
 
 /**
@@ -112,17 +102,9 @@ export function prepareMeta(
 ): Task<MetaRecord> {
   return prepareFile(storage, metaPath(dir), function* (file) {
     const blockBytes = blockBytesOf(file);
-    const length = 2 * blockBytes;
-    const record: MetaRecord = {
-      identity,
-      firstOffset,
-      sequence: 0,
-      slotBytes: blockBytes,
-      blockBytes,
-    };
-    using block = yield* acquire(pool, length, { zeroed: true });
-    encodeSlot(block.bytes, record);
-    yield* writeBlock(file, block, 0, length);
+    const slot = { sequence: 0, slotBytes: blockBytes };
+    const record = { identity, firstOffset, ...slot, blockBytes };
+    yield* makeSlots(file, pool, LAYOUT, record);
     return record;
   });
 }
@@ -193,13 +175,8 @@ export class LogMeta {
     const { slotBytes, sequence } = this.#record;
     const next = { ...this.#record, firstOffset, sequence: sequence + 1 };
     using block = yield* acquire(pool, slotBytes, { zeroed: true });
-    encodeSlot(block.bytes, next);
     const file = yield* storage.openNow(metaPath(dir), { write: true });
-    try {
-      yield* writeBlock(file, block, slotPosition(next), slotBytes);
-    } finally {
-      yield* file.close();
-    }
+    yield* closing(file, writeSlot(file, block, LAYOUT, next));
     this.#record = next;
   }
 }

@@ -5,29 +5,31 @@
  * @module
  */
 import type { Task } from "../base/mod.ts";
-import { formatUuid, parseUuid } from "../codec/mod.ts";
 import { acquire, type BufferPool, type PooledBuffer } from "../pool/mod.ts";
 import type { LockOwner, TaskFile } from "../storage/mod.ts";
 import { ownerPath, refuseLink } from "./directory.ts";
 import type { LogPlace } from "./meta.ts";
 import {
   blockBytesOf,
-  isValidRecord,
+  decodeRecord,
+  encodeRecord,
   readStart,
-  readUint64,
-  sealRecord,
-  writeBlock,
-  writeUint64,
+  type RecordLayout,
 } from "./_record_file.ts";
-import { openIfThere, unlessGone } from "./_segment_files.ts";
+import { closing, openIfThere, unlessGone } from "./_segment_files.ts";
 import { discard, openTemporary } from "./_temporary_file.ts";
 
-const LAYOUT = { magic: "BASALTWR", checksumAt: 64 };
-const IDENTITY = 16;
-const GENERATION = 32;
-const PID = 40;
-const STARTED_AT = 48;
-const DURABLE_OFFSET = 56;
+const LAYOUT: RecordLayout<OwnerRecord> = {
+  magic: "BASALTWR",
+  fields: {
+    identity: ["uuid", 16],
+    generation: ["u64", 32],
+    pid: ["u64", 40],
+    startedAt: ["u64", 48],
+    durableOffset: ["u64", 56],
+  },
+  checksumAt: 64,
+};
 /** The bytes of the file that are not padding. */
 const RECORD_BYTES = 72;
 
@@ -59,12 +61,7 @@ export function* readOwnerFile(
   const path = ownerPath(dir);
   refuseLink(storage, path);
   const file = yield* openIfThere(storage, path, { cached: true });
-  if (file === undefined) return undefined;
-  try {
-    return yield* readRecord(file, pool);
-  } finally {
-    yield* file.close();
-  }
+  return file && (yield* closing(file, readRecord(file, pool)));
 }
 
 function* readRecord(
@@ -72,19 +69,7 @@ function* readRecord(
   pool: BufferPool,
 ): Task<OwnerRecord | "invalid"> {
   const bytes = yield* readStart(file, pool, RECORD_BYTES);
-  return isValidRecord(bytes, LAYOUT, file.path) ? decode(bytes) : "invalid";
-}
-
-function decode(bytes: Uint8Array): OwnerRecord | "invalid" {
-  const fields = {
-    generation: readUint64(bytes, GENERATION),
-    pid: readUint64(bytes, PID),
-    startedAt: readUint64(bytes, STARTED_AT),
-    durableOffset: readUint64(bytes, DURABLE_OFFSET),
-  };
-  if (Object.values(fields).includes(undefined)) return "invalid";
-  const identity = formatUuid(bytes, IDENTITY);
-  return { identity, ...fields as Omit<OwnerRecord, "identity"> };
+  return decodeRecord(bytes, LAYOUT, file.path) ?? "invalid";
 }
 
 /** Returns the process that has, or left, a log open; `undefined` if it is not known. */
@@ -125,23 +110,14 @@ export function* prepareOwnerFile(
   try {
     const length = blockBytesOf(file);
     block = yield* acquire(pool, length, { zeroed: true });
-    encode(block.bytes, record);
-    yield* writeBlock(file, block, 0, length);
+    encodeRecord(block.bytes, LAYOUT, record);
+    yield* file.write(block, 0, { length, durability: "data" });
     return new OwnerFile(place, file, block, record);
   } catch (error) {
     block?.drop();
     yield* discard(storage, file);
     throw error;
   }
-}
-
-function encode(bytes: Uint8Array, record: OwnerRecord): void {
-  bytes.set(parseUuid(record.identity), IDENTITY);
-  writeUint64(bytes, GENERATION, record.generation);
-  writeUint64(bytes, PID, record.pid);
-  writeUint64(bytes, STARTED_AT, record.startedAt);
-  writeUint64(bytes, DURABLE_OFFSET, record.durableOffset);
-  sealRecord(bytes.subarray(0, RECORD_BYTES), LAYOUT);
 }
 
 /** The file stays open where it is published again within this time, in microseconds. */
@@ -200,7 +176,7 @@ export class OwnerFile {
   *publish(durableOffset: number): Task<void> {
     if (durableOffset <= this.#record.durableOffset) return;
     const record = { ...this.#record, durableOffset };
-    encode(this.#block.bytes, record);
+    encodeRecord(this.#block.bytes, LAYOUT, record);
     const file = this.#file ??= yield* this.#open();
     yield* file.write(this.#block, 0);
     this.#record = record;

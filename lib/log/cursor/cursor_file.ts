@@ -14,20 +14,27 @@ import { recordChecksum } from "../_checksum.ts";
 import { refuseLink } from "../directory.ts";
 import type { LogPlace } from "../meta.ts";
 import { CURSORS_NAME, join, TEMPORARY_SUFFIX } from "../names.ts";
-import {
-  blockBytesOf,
-  readUint64,
-  writeBlock,
-  writeUint64,
-} from "../_record_file.ts";
+import { blockBytesOf, type RecordLayout } from "../_record_file.ts";
 import { readIfThere, unlessGone } from "../_segment_files.ts";
-import { readSlots, sealSlot, type Slot, slotPosition } from "../_slots.ts";
+import {
+  makeSlots,
+  readSlots,
+  type Slot,
+  SLOT_FIELDS,
+  writeSlot,
+} from "../_slots.ts";
 import { prepareFile } from "../_temporary_file.ts";
 
-const LAYOUT = { magic: "BASALTCR", checksumAt: 48 };
-const OFFSET = 24;
-const PID = 32;
-const SINCE = 40;
+const LAYOUT: RecordLayout<CursorRecord> = {
+  magic: "BASALTCR",
+  fields: {
+    ...SLOT_FIELDS,
+    offset: ["u64", 24],
+    pid: ["u64", 32],
+    since: ["u64", 40],
+  },
+  checksumAt: 48,
+};
 
 const MAX_NAME_BYTES = 255;
 
@@ -37,16 +44,11 @@ const MAX_NAME_BYTES = 255;
  */
 const READ_ATTEMPTS = 3;
 
-/** The contents of a cursor's file. */
-export interface CursorState {
+/** The newest valid slot of a cursor's file, with the process that had the cursor open last. */
+interface CursorRecord extends LockOwner, Slot {
   /** The offset of the first message that the cursor's owner has not committed. */
   offset: number;
-  /** The process that has the cursor open, or had it open last. */
-  owner: LockOwner;
 }
-
-/** The newest valid slot of a cursor's file. */
-export interface CursorRecord extends CursorState, Slot {}
 
 /** Returns the directory of the cursors of a log. */
 function cursorsPath(dir: string): string {
@@ -99,7 +101,7 @@ function* readRecord(
   pool: BufferPool,
 ): Task<CursorRecord | undefined> {
   for (let attempt = 1;; attempt++) {
-    const [newest] = yield* readSlots(file, pool, LAYOUT, decode);
+    const [newest] = yield* readSlots(file, pool, LAYOUT);
     if (newest !== undefined) return newest;
     if ((yield* file.size()) === 0) return undefined;
     if (attempt < READ_ATTEMPTS) continue;
@@ -109,28 +111,14 @@ function* readRecord(
   }
 }
 
-function decode(slot: Uint8Array): CursorState | undefined {
-  const offset = readUint64(slot, OFFSET);
-  const pid = readUint64(slot, PID);
-  const since = readUint64(slot, SINCE);
-  if (offset === undefined || pid === undefined || since === undefined) {
-    return undefined;
-  }
-  return { offset, owner: { pid, since } };
-}
-
-function encode(bytes: Uint8Array, record: CursorRecord): void {
-  const { offset, owner } = record;
-  writeUint64(bytes, OFFSET, offset);
-  writeUint64(bytes, PID, owner.pid);
-  writeUint64(bytes, SINCE, owner.since);
-  sealSlot(bytes, LAYOUT, record);
-}
-
 /** A cursor, as stored in its file. */
-export interface StoredCursor extends CursorState {
+export interface StoredCursor {
   /** Its name. */
   name: string;
+  /** The offset of the first message that the cursor's owner has not committed. */
+  offset: number;
+  /** The process that has the cursor open, or had it open last. */
+  owner: LockOwner;
 }
 
 /**
@@ -146,8 +134,8 @@ export function* readCursors(place: LogPlace): Task<StoredCursor[]> {
     if (!isCursorName(name)) continue;
     const record = yield* readCursor(place, name);
     if (record === undefined) continue;
-    const { offset, owner } = record;
-    cursors.push({ name, offset, owner });
+    const { offset, pid, since } = record;
+    cursors.push({ name, offset, owner: { pid, since } });
   }
   return cursors;
 }
@@ -170,7 +158,8 @@ export function* cursorLocked(
   name: string,
 ): Task<LockedError> {
   const record = yield* readCursor(place, name);
-  return new LockedError(cursorPath(place.dir, name), record?.owner);
+  const owner = record && { pid: record.pid, since: record.since };
+  return new LockedError(cursorPath(place.dir, name), owner);
 }
 
 /** Removes a cursor's file, durably; returns whether there was one. */
@@ -223,7 +212,12 @@ export function* openCursorFile(
       const slotBytes = blockBytesOf(file);
       if (record === undefined) {
         const offset = yield* first();
-        yield* replace(place, name, { offset, owner, sequence: 0, slotBytes });
+        yield* replace(place, name, {
+          offset,
+          ...owner,
+          sequence: 0,
+          slotBytes,
+        });
         isNew = true;
       } else if (record.slotBytes < slotBytes) {
         yield* replace(place, name, { ...record, slotBytes });
@@ -277,10 +271,7 @@ function* replace(
 ): Task<void> {
   const hidden = join(cursorsPath(dir), `~${hashOf(name)}`);
   yield* prepareFile(storage, hidden, function* (file) {
-    const length = 2 * record.slotBytes;
-    using block = yield* acquire(pool, length, { zeroed: true });
-    encode(block.bytes.subarray(slotPosition(record)), record);
-    yield* writeBlock(file, block, 0, length);
+    yield* makeSlots(file, pool, LAYOUT, record);
   });
   yield* storage.renameNow(hidden + TEMPORARY_SUFFIX, cursorPath(dir, name));
   yield* storage.syncDirectory(cursorsPath(dir));
@@ -328,10 +319,10 @@ export class CursorFile {
     record: CursorRecord,
     owner: LockOwner,
   ): Task<CursorFile> {
-    const { offset, slotBytes, owner: { pid, since } } = record;
+    const { offset, slotBytes, pid, since } = record;
     const block = yield* acquire(pool, slotBytes, { zeroed: true });
     try {
-      const own = { ...record, owner };
+      const own = { ...record, ...owner };
       const title = `cursor '${name}' of log '${dir}'`;
       const claimed = new CursorFile(title, file, block, own);
       const isOwn = pid === owner.pid && since === owner.since;
@@ -369,13 +360,7 @@ export class CursorFile {
     this.refuseDeleted("commit");
     const record = this.#record;
     const next = { ...record, offset, sequence: record.sequence + 1 };
-    encode(this.#block.bytes, next);
-    yield* writeBlock(
-      this.#file,
-      this.#block,
-      slotPosition(next),
-      next.slotBytes,
-    );
+    yield* writeSlot(this.#file, this.#block, LAYOUT, next);
     this.#record = next;
   }
 
