@@ -16,7 +16,7 @@ import {
 } from "../segment/mod.ts";
 import type { TaskFile } from "../storage/mod.ts";
 import type { LogPlace } from "./meta.ts";
-import { openSegmentLog, readIndex } from "./_segment_files.ts";
+import { closing, openSegmentLog, readIndex } from "./_segment_files.ts";
 
 /** How often to look again for a segment that vanished before it was opened. */
 const MAX_ATTEMPTS = 3;
@@ -311,11 +311,7 @@ export function* firstTimestampOf(
 ): Task<number | undefined> {
   const log = yield* openSegmentLog(place, firstOffset);
   const start = { offset: firstOffset, position: 0 };
-  try {
-    return yield* timestampAt(log, place.pool, start, bound);
-  } finally {
-    yield* log.close();
-  }
+  return yield* closing(log, timestampAt(log, place.pool, start, bound));
 }
 
 /**

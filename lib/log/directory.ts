@@ -12,12 +12,7 @@ import {
   segmentPath,
   TEMPORARY_SUFFIX,
 } from "./names.ts";
-import {
-  closeSegment,
-  openIfThere,
-  sizeAt,
-  unlessGone,
-} from "./_segment_files.ts";
+import { closeSegment, sizeAt, unlessGone } from "./_segment_files.ts";
 import { discard, openTemporary } from "./_temporary_file.ts";
 
 /** A segment's files, as the directory lists them. */
@@ -76,7 +71,7 @@ export function* listDirectory(
   for (const { name, isFile, isDirectory } of yield* storage.listNow(dir)) {
     if (isDirectory && name === CURSORS_NAME) continue;
     const found = classifyName(name);
-    if (!isFile && isOwnName(found.class)) {
+    if (!isFile && ["segment", "meta", "owner"].includes(found.class)) {
       const what = isDirectory ? "a directory" : "a link or a special file";
       listing.odd.push({ name, found: what });
     } else if (!isFile) listing.foreign.push(name);
@@ -91,27 +86,17 @@ export function* listDirectory(
     else listing[found.class].push(name);
   }
   for (const segment of byOffset.values()) {
-    if (yield* isThere(storage, dir, segment)) listing.segments.push(segment);
+    if (!segment.log) {
+      const path = segmentPath(dir, segment.firstOffset, "index");
+      const bytes = yield* sizeAt(storage, path);
+      // It is gone since the listing.
+      if (bytes === undefined) continue;
+      segment.indexBytes = bytes;
+    }
+    listing.segments.push(segment);
   }
   listing.segments.sort((a, b) => a.firstOffset - b.firstOffset);
   return listing;
-}
-
-/** Looks how long an `.index` is that is alone; returns `false` if it is gone since the listing. */
-function* isThere(
-  storage: TaskStorage,
-  dir: string,
-  segment: ListedSegment,
-): Task<boolean> {
-  if (segment.log) return true;
-  const path = segmentPath(dir, segment.firstOffset, "index");
-  const bytes = yield* sizeAt(storage, path);
-  if (bytes !== undefined) segment.indexBytes = bytes;
-  return bytes !== undefined;
-}
-
-function isOwnName(what: string): boolean {
-  return what === "segment" || what === "meta" || what === "owner";
 }
 
 /**
@@ -171,7 +156,13 @@ export function* createSegment(
   const segment = { firstOffset, log: false, index: false };
   for (const kind of ["log", "index"] as const) {
     const path = segmentPath(dir, firstOffset, kind);
-    segment[kind] = yield* isEmptyThere(storage, path);
+    const size = yield* sizeAt(storage, path);
+    if (size !== undefined && size > 0) {
+      throw new Deno.errors.AlreadyExists(
+        `Cannot make segment file '${path}': a file of ${size} bytes has that name`,
+      );
+    }
+    segment[kind] = size !== undefined;
   }
   const files = yield* openPair(place, segment);
   try {
@@ -215,21 +206,6 @@ export function* openPair(
       yield* isNamed ? file.close() : discard(storage, file);
     }
     throw error;
-  }
-}
-
-/** Whether an empty file has a name already; one that is not empty is refused. */
-function* isEmptyThere(storage: TaskStorage, path: string): Task<boolean> {
-  const file = yield* openIfThere(storage, path);
-  if (file === undefined) return false;
-  try {
-    const size = yield* file.size();
-    if (size === 0) return true;
-    throw new Deno.errors.AlreadyExists(
-      `Cannot make segment file '${path}': a file of ${size} bytes has that name`,
-    );
-  } finally {
-    yield* file.close();
   }
 }
 
