@@ -1,19 +1,10 @@
 import { Driver, driveSync, step, type Task } from "../base/mod.ts";
+import type { Appender } from "../segment/mod.ts";
 import type { StorageTimer, TaskStorage } from "../storage/mod.ts";
 import type { OwnerFile } from "./owner_file.ts";
 
 /** The durable offset is published this often at most. */
 const INTERVAL_MS = 1;
-
-/** What a {@linkcode DurablePublisher} publishes, and how. */
-export interface DurablePublisherOptions {
-  owner: OwnerFile;
-  storage: TaskStorage;
-  /** Returns the durable offset of now. */
-  durableOffset(): number;
-  /** Whether the program's thread may wait for a write now. */
-  mayBlock(): boolean;
-}
 
 /**
  * Publishes the durable offset of a log soon after it rose: at once, but for what comes within a
@@ -24,7 +15,9 @@ export interface DurablePublisherOptions {
  * `docs/format.md#owner-update`
  */
 export class DurablePublisher {
-  readonly #options: DurablePublisherOptions;
+  readonly #owner: OwnerFile;
+  readonly #storage: TaskStorage;
+  readonly #appender: Appender;
   #publishedAtMicros: number;
   #timer: StorageTimer | undefined;
   /** Whether a write is in flight, and what drives it, unless a checkpoint does. */
@@ -32,25 +25,27 @@ export class DurablePublisher {
   #driver: Driver<void> | undefined;
   #isClosed = false;
 
-  constructor(options: DurablePublisherOptions) {
-    this.#options = options;
-    this.#publishedAtMicros = options.storage.now();
+  constructor(owner: OwnerFile, storage: TaskStorage, appender: Appender) {
+    this.#owner = owner;
+    this.#storage = storage;
+    this.#appender = appender;
+    this.#publishedAtMicros = storage.now();
   }
 
   /** Publishes what is durable now, at the latest after a millisecond. */
   flushed(nowMicros: number): void {
-    const { owner, storage, durableOffset, mayBlock } = this.#options;
-    const isNew = durableOffset() > owner.record.durableOffset;
+    const { durableOffset, inPlace } = this.#appender;
+    const isNew = durableOffset > this.#owner.record.durableOffset;
     if (!isNew || this.#isBusy || this.#isClosed) return;
     try {
       const sinceMs = (nowMicros - this.#publishedAtMicros) / 1000;
       // The clock may have been set back.
       if (sinceMs >= 0 && sinceMs < INTERVAL_MS) {
-        this.#timer ??= storage.after(INTERVAL_MS, () => {
+        this.#timer ??= this.#storage.after(INTERVAL_MS, () => {
           this.#timer = undefined;
-          this.flushed(storage.now());
+          this.flushed(this.#storage.now());
         });
-      } else if (mayBlock()) driveSync(this.publish());
+      } else if (inPlace.allows) driveSync(this.publish());
       else {
         const driver = new Driver(this.publish());
         if (this.#isBusy) this.#driver = driver;
@@ -62,13 +57,12 @@ export class DurablePublisher {
 
   /** Publishes what is durable now; it does not fail. */
   *publish(): Task<void> {
-    const { owner, storage, durableOffset } = this.#options;
     if (this.#isBusy) return;
     this.#isBusy = true;
     let isPublished = false;
     try {
-      yield* owner.publish(durableOffset());
-      this.#publishedAtMicros = storage.now();
+      yield* this.#owner.publish(this.#appender.durableOffset);
+      this.#publishedAtMicros = this.#storage.now();
       isPublished = true;
     } catch {
       // Readers wait for the next one.

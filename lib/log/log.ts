@@ -137,19 +137,14 @@ export class Log implements AsyncDisposable, Disposable {
       state,
       owner: this.#owner(),
     });
-    this.#publisher = new DurablePublisher({
-      owner: opened.owner,
-      storage,
-      durableOffset: () => this.durableOffset,
-      mayBlock: () => this.#appender.inPlace.allows,
-    });
+    const { owner, report } = opened;
+    this.#publisher = new DurablePublisher(owner, storage, this.#appender);
     const place = { storage, dir: path, pool };
     this.#own = new OwnLog(place, lock, opened, this.#appender);
     this.#cursors = new LogCursors(new OwnSource(this.#own, this.#scan));
     this.#retainer = new Retainer(this.#own, options);
     flushAtExit(this, () => this.#flushAtExit());
     this.#loading = loadEventsSoon(storage);
-    const { report } = opened;
     if (report.recovered.length > 0 || report.removed.length > 0) {
       publish("basalt:recovery", () => ({ log: path, report }));
     }
@@ -699,7 +694,7 @@ export class Log implements AsyncDisposable, Disposable {
     this.#appender.check("truncate");
     const { nextOffset } = this;
     if (Number.isSafeInteger(offset) && offset >= 0 && offset <= nextOffset) {
-      return () => this.#retainer.truncateBefore(offset);
+      return () => this.#retainer.retention.truncateBefore(offset);
     }
     throw new RangeError(
       `Cannot truncate as 'offset' must be an integer from 0 to the next offset, ${nextOffset}: received ${offset}`,

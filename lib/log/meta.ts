@@ -94,7 +94,7 @@ function damagedMeta(path: string, message: string): CorruptSegmentError {
 }
 
 /**
- * Writes a new `meta` under its temporary name, durably. {@linkcode nameMeta} gives it its name.
+ * Writes a new `meta` under its temporary name, durably. {@linkcode nameFile} gives it its name.
  */
 export function prepareMeta(
   { storage, dir, pool }: LogPlace,
@@ -109,19 +109,15 @@ export function prepareMeta(
   });
 }
 
-/** Gives a prepared `meta` its name, which is durable when the directory is synced. */
-export function nameMeta({ storage, dir }: LogPlace): Task<void> {
-  return nameFile(storage, metaPath(dir));
-}
-
 /** Makes a `meta`, in the place of an earlier one, durably. */
 export function* createMeta(
   place: LogPlace,
   identity: LogIdentity,
 ): Task<MetaRecord> {
   const record = yield* prepareMeta(place, identity);
-  yield* nameMeta(place);
-  yield* place.storage.syncDirectory(place.dir);
+  const { storage, dir } = place;
+  yield* nameFile(storage, metaPath(dir));
+  yield* storage.syncDirectory(dir);
   return record;
 }
 

@@ -91,8 +91,7 @@ export function isCutPath(path: string): boolean {
 function isTemporaryName(name: string): boolean {
   if (!name.endsWith(TEMPORARY_SUFFIX)) return false;
   const future = name.slice(0, -TEMPORARY_SUFFIX.length);
-  return future === META_NAME || future === OWNER_NAME || isCutName(future) ||
-    parseSegmentName(future) !== undefined;
+  return !["temporary", "foreign"].includes(classifyName(future).class);
 }
 
 /** Returns a path below a directory. */

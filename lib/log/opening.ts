@@ -32,13 +32,12 @@ import {
   type LogPlace,
   makeIdentity,
   type MetaRecord,
-  nameMeta,
   openMeta,
   prepareMeta,
   readMeta,
 } from "./meta.ts";
 import { keepCut, replaceIndex } from "./_mend_segment.ts";
-import { join, segmentPath } from "./names.ts";
+import { join, segmentPath, TEMPORARY_SUFFIX } from "./names.ts";
 import {
   type OwnerFile,
   type OwnerRecord,
@@ -46,6 +45,7 @@ import {
   readOwnerFile,
 } from "./owner_file.ts";
 import { closeSegment, readSegment } from "./_segment_files.ts";
+import { nameFile } from "./_temporary_file.ts";
 import { tryRecovery, vouchedOffset } from "./_try_recovery.ts";
 
 /*
@@ -423,7 +423,7 @@ class Opening {
     removed.push(...below);
     const paths = removed.map((name) => join(dir, name));
     // The one of the owner file was replaced.
-    const prepared = this.#prepared?.path;
+    const prepared = this.#prepared && ownerPath(dir) + TEMPORARY_SUFFIX;
     yield* removeFiles(storage, paths.filter((path) => path !== prepared));
   }
 
@@ -457,7 +457,7 @@ class Opening {
       );
     }
     yield* runAll(preparing);
-    if (this.#meta === undefined) yield* nameMeta(place);
+    if (this.#meta === undefined) yield* nameFile(storage, metaPath(dir));
     const meta = yield* openMeta(place, record!);
     const owner = this.#prepared!;
     yield* owner.name();

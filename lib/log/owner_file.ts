@@ -155,11 +155,6 @@ export class OwnerFile {
     return this.#record;
   }
 
-  /** Its path while it is open. */
-  get path(): string | undefined {
-    return this.#file?.path;
-  }
-
   /** Gives a prepared file its name, which is durable when the directory is synced. */
   *name(): Task<void> {
     const { storage, dir } = this.#place;

@@ -30,7 +30,7 @@ export class Removals {
 
   /** Runs a task, blocking, after the one in flight. */
   runSync<T>(task: () => Task<T>): T {
-    this.finishSync();
+    this.#inFlight.finishSync();
     return driveSync(task());
   }
 
@@ -44,11 +44,6 @@ export class Removals {
     return this.#inFlight.run(task());
   }
 
-  /** Finishes the task in flight, blocking. */
-  finishSync(): void {
-    this.#inFlight.finishSync();
-  }
-
   /** Refuses further tasks, and waits for the one in flight. */
   close(): Task<void> {
     this.#isClosed = true;
@@ -60,9 +55,9 @@ export class Removals {
         if (this.#last === undefined) resolve();
         else this.#last.then(resolve);
       },
-      runSync: () => this.finishSync(),
+      runSync: () => this.#inFlight.finishSync(),
       settleSync: () => {
-        this.finishSync();
+        this.#inFlight.finishSync();
         done();
       },
     });

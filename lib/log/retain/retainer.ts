@@ -1,6 +1,7 @@
 import { drive, type Task } from "../../base/mod.ts";
 import type { StorageTimer } from "../../storage/mod.ts";
 import { publish, publishCursor } from "../events.ts";
+import type { CompleteLogOptions } from "../log_options.ts";
 import { firstTimestampOf } from "../_log_scan.ts";
 import type { OwnLog } from "../_own_log.ts";
 import { isRetainEmpty, type RetainOptions } from "./plan.ts";
@@ -30,21 +31,14 @@ export interface RetentionStats {
   failure: Error | undefined;
 }
 
-/** The settings of a {@linkcode Retainer}. */
-export interface RetainerOptions {
-  /** What to keep. */
-  retain: RetainOptions;
-  /** The age at which the active segment ends, in milliseconds; 0 for never. */
-  rollMs: number;
-}
-
 /** Runs retention after a roll and once a minute, and counts what it does. */
 export class Retainer {
   /** Runs removals one at a time, beside flushes. */
   readonly removals: Removals;
+  /** Removes segments, uncounted. */
+  readonly retention: Retention;
   readonly #log: OwnLog;
-  readonly #options: RetainerOptions;
-  readonly #retention: Retention;
+  readonly #options: CompleteLogOptions;
   readonly #stats: RetentionStats = {
     runs: 0,
     removedSegments: 0,
@@ -59,10 +53,10 @@ export class Retainer {
   #soon: StorageTimer | undefined;
   #isStopped = false;
 
-  constructor(log: OwnLog, options: RetainerOptions) {
+  constructor(log: OwnLog, options: CompleteLogOptions) {
     this.#log = log;
     this.#options = options;
-    this.#retention = new Retention(log);
+    this.retention = new Retention(log);
     this.removals = new Removals(log.place.dir);
     if (!isRetainEmpty(options.retain) || options.rollMs > 0) this.#wait();
   }
@@ -77,7 +71,7 @@ export class Retainer {
     const stats = this.#stats;
     stats.runs++;
     try {
-      const report = yield* this.#retention.retain(options);
+      const report = yield* this.retention.retain(options);
       stats.removedSegments += report.removedSegments;
       stats.removedBytes += report.removedBytes;
       stats.passedCursors += report.passedCursors.length;
@@ -98,11 +92,6 @@ export class Retainer {
   #tell(report: RetentionReport | undefined, error: Error | undefined): void {
     const log = this.#log.place.dir;
     publish("basalt:retain", () => ({ log, report, error }));
-  }
-
-  /** Removes the segments of which every message lies below an offset. */
-  truncateBefore(offset: number): Task<number> {
-    return this.#retention.truncateBefore(offset);
   }
 
   /** Runs retention soon. Called when a segment was sealed. */
