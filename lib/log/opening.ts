@@ -201,9 +201,15 @@ class Opening {
     const sealed: SealedSegment[] = [];
     let before: SealedEnd | undefined;
     for (let i = 0; i + 1 < segments.length; i++) {
-      const { firstOffset } = segments[i]!;
-      before = yield* this.#sealedEnd(segments[i]!, segments[i + 1]!);
+      const segment = segments[i]!;
+      before = yield* this.#end(segment);
       const { nextOffset, end: byteLength } = before;
+      const next = segments[i + 1]!.firstOffset;
+      if (nextOffset !== next) {
+        const found = `the next segment begins at offset ${next}`;
+        throw this.#gap(found, segment, before);
+      }
+      const { firstOffset } = segment;
       sealed.push({ firstOffset, nextOffset, byteLength });
     }
     const last = segments.at(-1)!;
@@ -285,17 +291,6 @@ class Opening {
     return kept;
   }
 
-  /** Reads the end of a segment that has a later one, which must start there. */
-  *#sealedEnd(
-    segment: ListedSegment,
-    next: ListedSegment,
-  ): Task<SealedEnd> {
-    const end = yield* this.#end(segment);
-    if (end.nextOffset === next.firstOffset) return end;
-    const found = `the next segment begins at offset ${next.firstOffset}`;
-    throw this.#gap(found, segment, end);
-  }
-
   /** Returns the error for messages that are missing after a segment. */
   #gap(
     found: string,
@@ -311,30 +306,25 @@ class Opening {
   }
 
   /** Reads the end of a segment that must end with its last batch. */
-  #end(segment: ListedSegment, isSynced = true): Task<SealedEnd> {
-    return readSegment(
-      this.#place,
-      segment.firstOffset,
-      (files) => this.#endOf(segment, files, isSynced),
-    );
-  }
-
-  *#endOf(
+  #end(
     { firstOffset, index }: ListedSegment,
-    files: SegmentFiles,
-    isSynced: boolean,
+    isSynced = true,
   ): Task<SealedEnd> {
     // The writer of a log without `meta` may not have synced it.
-    if (!isSynced || this.#meta === undefined) {
-      yield* runAll([files.log.sync("full"), files.index.sync("full")]);
-    }
-    const end = yield* readSealedEnd(files);
-    if (!index || !end.isIndexRight) {
-      // Writing it again reads everything, and must not find damage when files were changed.
-      yield* verifySealed(files);
-      this.#wrongIndexes.add(firstOffset);
-    }
-    return end;
+    const mustSync = !isSynced || this.#meta === undefined;
+    const wrongIndexes = this.#wrongIndexes;
+    return readSegment(this.#place, firstOffset, function* (files) {
+      if (mustSync) {
+        yield* runAll([files.log.sync("full"), files.index.sync("full")]);
+      }
+      const end = yield* readSealedEnd(files);
+      if (!index || !end.isIndexRight) {
+        // Writing it again reads everything, and must not find damage when files were changed.
+        yield* verifySealed(files);
+        wrongIndexes.add(firstOffset);
+      }
+      return end;
+    });
   }
 
   /** Opens the last segment of a log that was closed, or of a new one. */
