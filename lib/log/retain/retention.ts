@@ -57,7 +57,7 @@ export class Retention {
   /** Removes the segments that the options choose. */
   *retain(options: RetainNowOptions): Task<RetentionReport> {
     const plan = () => this.#plan(options);
-    const { removed, passed } = yield* this.#remove(yield* plan(), plan);
+    const { removed, passed } = yield* this.#remove(plan);
     return {
       firstOffset: this.#log.firstOffset,
       removedSegments: removed.length,
@@ -69,8 +69,11 @@ export class Retention {
   /** Removes the segments of which every message lies below an offset; returns the first offset. */
   *truncateBefore(offset: number): Task<number> {
     const { sealed } = this.#log;
-    const count = sealed.findLastIndex((each) => each.nextOffset <= offset) + 1;
-    yield* this.#remove({ count, passed: [] });
+    const last = sealed.findLastIndex((each) => each.nextOffset <= offset);
+    // Cursors do not matter.
+    yield* this.#remove(function* () {
+      return { count: last + 1, passed: [] };
+    });
     return this.#log.firstOffset;
   }
 
@@ -102,13 +105,13 @@ export class Retention {
    * Removes the first segments; returns which, and the cursors that needed one of them. It may be
    * repeated after a failure.
    *
-   * @param replan Plans again once the first offset was raised. It may remove fewer segments.
+   * @param plan Called again once the first offset was raised: then it may remove fewer segments.
    */
   *#remove(
-    { count, passed }: Pick<RetainPlan, "count" | "passed">,
-    replan?: () => Task<RetainPlan>,
+    plan: () => Task<Pick<RetainPlan, "count" | "passed">>,
   ): Task<{ removed: SealedSegment[]; passed: string[] }> {
     const { meta, place, sealed } = this.#log;
+    const { count } = yield* plan();
     if (count === 0) {
       yield* this.#removeLeftover();
       return { removed: [], passed: [] };
@@ -117,24 +120,17 @@ export class Retention {
     const before = meta.firstOffset;
     const raised = sealed[count - 1]!.nextOffset;
     if (raised > before) yield* meta.setFirstOffset(raised);
-    let confirmed = count;
+    let confirmed = 0;
+    let passed: string[];
     try {
-      if (replan !== undefined) {
-        const plan = yield* replan();
-        confirmed = Math.min(count, plan.count);
-        passed = plan.passed;
-      }
-    } catch (error) {
-      yield* meta.setFirstOffset(before);
-      throw error;
+      const again = yield* plan();
+      confirmed = Math.min(count, again.count);
+      passed = again.passed;
+    } finally {
+      const lowered = sealed[confirmed - 1]?.nextOffset ?? before;
+      if (confirmed < count) yield* meta.setFirstOffset(lowered);
     }
-    if (confirmed < count) {
-      const lowered = confirmed === 0
-        ? before
-        : sealed[confirmed - 1]!.nextOffset;
-      yield* meta.setFirstOffset(lowered);
-      if (confirmed === 0) return { removed: [], passed: [] };
-    }
+    if (confirmed === 0) return { removed: [], passed: [] };
     const removed = sealed.splice(0, confirmed);
     const earlier = this.#leftover.length;
     for (const { firstOffset } of removed) {
