@@ -131,7 +131,6 @@ export class Log implements AsyncDisposable, Disposable {
       active: new ActiveSegment({
         ...options,
         ...opened,
-        path,
         clock: storage,
       }),
       state,

@@ -11,7 +11,6 @@ import {
   roundDown,
   roundUp,
 } from "../layout.ts";
-import { PoisonedError } from "../poisoned_error.ts";
 import {
   emptyState,
   type SegmentFiles,
@@ -25,8 +24,6 @@ import type { WriteBlock } from "./_write_block.ts";
 
 /** Parts of an {@linkcode ActiveSegment}. */
 export interface ActiveSegmentOptions {
-  /** The path that a {@linkcode PoisonedError} names. */
-  path: string;
   /** The files, open for reading and writing. */
   files: SegmentFiles;
   /** The state of the files. */
@@ -148,7 +145,6 @@ export class ActiveSegment {
    * durability itself. Otherwise the caller must `sync`.
    *
    * @throws {NoSpaceError} If the disk is full: the same blocks can be written again.
-   * @throws {PoisonedError} If a write or sync failed.
    */
   *write(group: readonly WriteBlock[], durability: Durability): Task<void> {
     const physicalBlock = this.#log.capabilities.physicalBlock;
@@ -173,7 +169,7 @@ export class ActiveSegment {
     const full = this.#checkWrites(results);
     if (full !== undefined) {
       yield* this.#preparer.release(this.#written.position);
-      throw this.#withDurableOffset(full);
+      throw full;
     }
     for (const block of group) {
       for (const { offset, position } of block.indexed) {
@@ -227,26 +223,16 @@ export class ActiveSegment {
     let full: NoSpaceError | undefined;
     for (const result of results) {
       if (result.status === "fulfilled") continue;
-      if (!(result.reason instanceof NoSpaceError)) {
-        throw this.#poisoned(result.reason);
-      }
+      if (!(result.reason instanceof NoSpaceError)) throw result.reason;
       full ??= result.reason;
     }
     return full;
   }
 
-  /**
-   * Makes everything that was written durable.
-   *
-   * @throws {PoisonedError} If the sync failed.
-   */
+  /** Makes everything that was written durable. */
   *sync(durability: Exclude<Durability, "none">): Task<void> {
     if (this.isSynced) return;
-    try {
-      yield* this.#log.sync(durability);
-    } catch (error) {
-      throw this.#poisoned(error);
-    }
+    yield* this.#log.sync(durability);
     this.#markSynced();
   }
 
@@ -259,17 +245,18 @@ export class ActiveSegment {
    * Syncs the log, then writes and syncs the index.
    *
    * @throws {NoSpaceError} If the disk is full: the next checkpoint writes the same entries.
-   * @throws {PoisonedError} If a write or sync failed.
    */
   *checkpoint(): Task<void> {
+    this.checkNames();
     yield* this.sync("data");
     try {
       yield* this.#index.write();
       yield* this.#indexFile.sync("data");
     } catch (error) {
-      if (!(error instanceof NoSpaceError)) throw this.#poisoned(error);
-      yield* this.#preparer.release(this.#written.position);
-      throw this.#withDurableOffset(error);
+      if (error instanceof NoSpaceError) {
+        yield* this.#preparer.release(this.#written.position);
+      }
+      throw error;
     }
     this.#checkpointEnd = this.#written.position;
   }
@@ -285,31 +272,21 @@ export class ActiveSegment {
    * Seals the segment: gives prepared space back, syncs the log and writes the index.
    *
    * @throws {NoSpaceError} If the disk is full: it can be tried again.
-   * @throws {PoisonedError} If an operation failed.
    */
   *seal(): Task<void> {
-    try {
-      yield* this.#preparer.stop();
-      const end = this.#written.position;
-      yield* this.#preparer.hasPrepared(end)
-        ? this.#log.truncate(end)
-        : this.#log.truncateNow(end);
-      const isDurable = this.isSynced;
-      if (!isDurable) {
-        yield* this.#log.sync("full");
-        this.#markSynced();
-      }
-      yield* this.#writeIndexIfRoom();
-      yield* this.#indexFile.truncateNow(this.#index.writtenEnd);
-      // Syncs side by side share a commit of the filesystem's journal.
-      const files = isDurable
-        ? [this.#log, this.#indexFile]
-        : [this.#indexFile];
-      yield* runAll(files.map((file) => file.sync("full")));
-    } catch (error) {
-      if (error instanceof NoSpaceError) throw this.#withDurableOffset(error);
-      throw this.#poisoned(error);
-    }
+    this.checkNames();
+    yield* this.#preparer.stop();
+    const end = this.#written.position;
+    yield* this.#preparer.hasPrepared(end)
+      ? this.#log.truncate(end)
+      : this.#log.truncateNow(end);
+    const isDurable = this.isSynced;
+    yield* this.sync("full");
+    yield* this.#writeIndexIfRoom();
+    yield* this.#indexFile.truncateNow(this.#index.writtenEnd);
+    // Syncs side by side share a commit of the filesystem's journal.
+    const files = isDurable ? [this.#log, this.#indexFile] : [this.#indexFile];
+    yield* runAll(files.map((file) => file.sync("full")));
   }
 
   /** Writes the last entries. If the disk is full, the index is shorter, which is valid. */
@@ -332,25 +309,14 @@ export class ActiveSegment {
   /**
    * Refuses files that lost their names, because closing them would delete what was written.
    *
-   * @throws {PoisonedError} If a file was removed or replaced.
+   * @throws {Deno.errors.BadResource} If a file was removed or replaced.
    */
   checkNames(): void {
     for (const file of [this.#log, this.#indexFile]) {
       if (file.isAtPath()) continue;
-      throw this.#poisoned(
-        new Deno.errors.BadResource(
-          `Cannot go on writing '${file.path}': it was removed, moved or replaced`,
-        ),
+      throw new Deno.errors.BadResource(
+        `Cannot go on writing '${file.path}': it was removed, moved or replaced`,
       );
     }
-  }
-
-  #poisoned(cause: unknown): PoisonedError {
-    if (cause instanceof PoisonedError) return cause;
-    return new PoisonedError(this.#options.path, this.#durable.offset, cause);
-  }
-
-  #withDurableOffset(error: NoSpaceError): NoSpaceError {
-    return error.withDurableOffset(this.#durable.offset);
   }
 }

@@ -383,11 +383,9 @@ export class Appender {
     if (failure === undefined) {
       try {
         yield* this.writeAll("data", this.clock.now());
-        this.#active.checkNames();
-        yield* this.#active.seal();
+        yield* this.#attempt(this.#active.seal());
       } catch (error) {
         failure = yield* this.#syncAfter(error);
-        if (failure instanceof PoisonedError) this.#setPoison(failure);
       }
     }
     this.commit.finish(failure);
@@ -405,7 +403,7 @@ export class Appender {
   *#syncAfter(error: unknown): Task<unknown> {
     if (!(error instanceof NoSpaceError)) return error;
     try {
-      yield* this.#active.sync("data");
+      yield* this.#attempt(this.#active.sync("data"));
       return error.withDurableOffset(this.durableOffset);
     } catch (failure) {
       return failure;
@@ -467,8 +465,13 @@ export class Appender {
    * Writes everything in memory and makes it durable, unless `durability` is `"none"`.
    *
    * @param nowMicros The time of the storage's clock.
+   * @param activeOffset Where the active segment must begin after that. Default: anywhere.
    */
-  *writeAll(durability: Durability, nowMicros: number): Task<void> {
+  *writeAll(
+    durability: Durability,
+    nowMicros: number,
+    activeOffset?: number,
+  ): Task<void> {
     if (this.#poison !== undefined) throw this.#poison;
     this.memory.finish(nowMicros);
     this.#queue.push(...this.memory.take());
@@ -498,6 +501,10 @@ export class Appender {
       if (durability !== "none" && !this.#active.isSynced) {
         yield* this.#active.sync(durability);
       }
+      const { firstOffset } = this.#active;
+      if (activeOffset !== undefined && activeOffset !== firstOffset) {
+        yield* this.#roll(activeOffset);
+      }
     } catch (error) {
       throw this.#failure(error);
     } finally {
@@ -512,7 +519,6 @@ export class Appender {
   /** Seals the active segment and makes the next one active. */
   *#roll(firstOffset: number): Task<void> {
     const old = this.#active;
-    this.#active.checkNames();
     yield* old.seal();
     let next: ActiveSegment;
     try {
@@ -537,28 +543,24 @@ export class Appender {
       return;
     }
     const next = this.memory.endSegment();
-    yield* this.writeAll("data", this.clock.now());
-    if (this.#active.firstOffset === next) return;
-    try {
-      yield* this.#roll(next);
-    } catch (error) {
-      throw this.#failure(error);
-    } finally {
-      this.owner.changed?.();
-    }
+    yield* this.writeAll("data", this.clock.now(), next);
   }
 
   /** Syncs the log and writes its index. */
   *checkpoint(): Task<void> {
+    yield* this.#attempt(this.#active.checkpoint());
+    if (this.owner.checkpoint) yield* this.owner.checkpoint();
+  }
+
+  /** Runs a task of the active segment. */
+  *#attempt(task: Task<void>): Task<void> {
     try {
-      this.#active.checkNames();
-      yield* this.#active.checkpoint();
+      yield* task;
     } catch (error) {
       throw this.#failure(error);
     } finally {
       this.owner.changed?.();
     }
-    if (this.owner.checkpoint) yield* this.owner.checkpoint();
   }
 
   /** Prepares the file ahead, until `isPaused()`; `undefined` if there is nothing to do. */
@@ -588,21 +590,18 @@ export class Appender {
    * lost.
    */
   #failure(error: unknown): unknown {
+    const { durableOffset } = this;
     if (error instanceof NothingWritten) return error.reason;
-    if (!isHarmless(error)) this.#setPoison(error);
-    return this.#poison ?? error;
-  }
-
-  #setPoison(error: unknown): void {
-    if (this.#poison === undefined) {
-      this.#poison = error instanceof PoisonedError
-        ? error
-        : new PoisonedError(this.path, this.durableOffset, error);
-      this.owner.poisoned?.(this.#poison);
+    if (error instanceof PoolLimitError) return error;
+    if (error instanceof NoSpaceError) {
+      return error.withDurableOffset(durableOffset);
     }
+    this.#poison = new PoisonedError(this.path, durableOffset, error);
+    this.owner.poisoned?.(this.#poison);
     this.#timer?.cancel();
-    this.hotTail.dropFrom(this.durableOffset);
+    this.hotTail.dropFrom(durableOffset);
     if (!this.#isClosed) this.#target = refusing(() => this.#tellPoison());
+    return this.#poison;
   }
 }
 
@@ -641,9 +640,4 @@ function isCreateFailure(error: unknown): boolean {
   const { code, syscall } = error as { code?: string; syscall?: string };
   return code !== undefined && CREATE_FAILURES.includes(code) &&
     syscall !== "fsync";
-}
-
-/** Whether nothing is lost by an error, so that the next flush can try again. */
-function isHarmless(error: unknown): boolean {
-  return error instanceof NoSpaceError || error instanceof PoolLimitError;
 }
