@@ -1,7 +1,5 @@
 import { runAll, type Task } from "../base/mod.ts";
 import {
-  BATCH_HEADER_BYTES,
-  FRAME_HEADER_BYTES,
   INDEX_ENTRY_BYTES,
   type IndexEntry,
   MAX_BATCH_BYTES,
@@ -9,14 +7,15 @@ import {
 import { NoSpaceError, type TaskFile } from "../storage/mod.ts";
 import { findBatchAfter } from "./batch_search.ts";
 import { BlockReader, RESTART_BYTES } from "./block_reader.ts";
-import { corruption, CorruptSegmentError } from "./corrupt_segment_error.ts";
+import { corruption } from "./corrupt_segment_error.ts";
 import { IndexLookup, type NumberedEntry } from "./index_lookup.ts";
 import { CHECKPOINT_BYTES, INDEX_INTERVAL_BYTES, roundUp } from "./layout.ts";
 import { MessageBatch } from "./message_batch.ts";
 import { type ScanStop, SegmentScan } from "./segment_scan.ts";
+import { refuseShort } from "./sealed.ts";
 import {
   readIndexState,
-  readTail,
+  readState,
   type SegmentFiles,
   type SegmentState,
 } from "./segment_state.ts";
@@ -185,7 +184,9 @@ class Recovery {
   *#look(): Task<void> {
     this.#size = yield* this.#options.log.size();
     this.#evidence = yield* this.#readEvidence();
-    this.#refuseShort();
+    const { last, recent } = this.#evidence;
+    const lost = recent.find(({ position }) => position >= this.#size);
+    refuseShort(this.#options.log.path, last?.entry, this.#size, lost);
     this.#scanned = yield* this.#scan(this.#evidence.recent);
   }
 
@@ -230,27 +231,6 @@ class Recovery {
     });
     recent = recent.slice(first);
     return { last, recent };
-  }
-
-  /** Refuses a log that ends before a batch that the index vouches for. */
-  #refuseShort(): void {
-    const { last, recent } = this.#evidence;
-    const end = last &&
-      last.entry.position + BATCH_HEADER_BYTES + FRAME_HEADER_BYTES;
-    if (end === undefined || end <= this.#size) return;
-    const missing = recent.find(({ position }) => position >= this.#size) ??
-      last!.entry;
-    throw new CorruptSegmentError(
-      `it has ${this.#size} bytes, but its index describes a batch at ${
-        last!.entry.position
-      } that was synced`,
-      {
-        path: this.#options.log.path,
-        position: this.#size,
-        offset: missing.offset,
-        kind: "index",
-      },
-    );
   }
 
   /**
@@ -428,15 +408,14 @@ class Recovery {
     }
     const indexEnd = trustedEnd +
       (isWritten ? missing.length * INDEX_ENTRY_BYTES : 0);
-    const state: SegmentState = {
+    const indexed = isWritten ? missing.at(-1) : undefined;
+    const state = yield* readState(this.#options, {
       nextOffset: stop.offset,
       end,
       lastTimestamp: scan.lastTimestamp,
-      tail: yield* readTail(log, pool, end),
-      index: yield* readIndexState(index, pool, indexEnd),
-      indexedPosition: (isWritten ? missing.at(-1) : undefined)?.position ??
-        last?.entry.position,
-    };
+      indexEnd,
+      indexedPosition: indexed?.position ?? last?.entry.position,
+    });
     const report: RecoveryReport = {
       path: log.path,
       trustedPosition: start,
@@ -472,17 +451,16 @@ class Recovery {
       yield* readIndexState(index, pool, end),
     );
     for (const entry of entries) writer.push(entry);
+    let isWritten = true;
     try {
       yield* writer.write();
     } catch (error) {
       if (!(error instanceof NoSpaceError)) throw error;
-      yield* index.truncate(end);
-      yield* index.sync("full");
-      return false;
+      isWritten = false;
     }
-    yield* index.truncate(writer.writtenEnd);
+    yield* index.truncate(isWritten ? writer.writtenEnd : end);
     yield* index.sync("full");
-    return true;
+    return isWritten;
   }
 }
 

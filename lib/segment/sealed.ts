@@ -12,8 +12,7 @@ import { IndexLookup } from "./index_lookup.ts";
 import { MessageBatch } from "./message_batch.ts";
 import { type ScanStop, SegmentScan } from "./segment_scan.ts";
 import {
-  readIndexState,
-  readTail,
+  readState,
   type SegmentFiles,
   type SegmentState,
 } from "./segment_state.ts";
@@ -95,9 +94,8 @@ export function* checkIndexEnd(
 
 /** Reads the state of a sealed segment for a writer. A wrong index is written again. */
 export function* sealedState(segment: SegmentFiles): Task<SegmentState> {
-  const { log, index, pool } = segment;
+  const { index } = segment;
   const sealed = yield* readSealedEnd(segment);
-  const { nextOffset, end, lastTimestamp } = sealed;
   if (!sealed.isIndexRight) {
     yield* index.truncate(0);
     yield* index.sync("full");
@@ -111,14 +109,11 @@ export function* sealedState(segment: SegmentFiles): Task<SegmentState> {
   }
   using lookup = yield* IndexLookup.open(segment);
   const last = yield* lookup.entry(lookup.count - 1);
-  return {
-    nextOffset,
-    end,
-    lastTimestamp,
-    tail: yield* readTail(log, pool, end),
-    index: yield* readIndexState(index, pool, lookup.count * INDEX_ENTRY_BYTES),
+  return yield* readState(segment, {
+    ...sealed,
+    indexEnd: lookup.count * INDEX_ENTRY_BYTES,
     indexedPosition: last?.position,
-  };
+  });
 }
 
 /** What {@linkcode rebuildIndex} found and did. */
@@ -214,17 +209,23 @@ function* scanToEnd(
   return { nextOffset, end, lastTimestamp };
 }
 
-/** Refuses a log of `end` bytes if its index vouches for a batch that ends later. */
-function refuseShort(
+/**
+ * Refuses a log of `end` bytes if its index vouches for a batch that ends later.
+ *
+ * @param last The last plausible entry.
+ * @param lost The first entry for a batch that is not there. Default: `last`.
+ */
+export function refuseShort(
   path: string,
   last: IndexEntry | undefined,
   end: number,
+  lost = last,
 ): void {
   if (last === undefined) return;
-  const { position, offset } = last;
+  const { position } = last;
   if (position + BATCH_HEADER_BYTES + FRAME_HEADER_BYTES <= end) return;
   throw new CorruptSegmentError(
     `it has ${end} bytes, but its index describes a batch at ${position} that was synced`,
-    { path, position: end, offset, kind: "index" },
+    { path, position: end, offset: lost!.offset, kind: "index" },
   );
 }

@@ -84,6 +84,21 @@ export function* readTail(
   );
 }
 
+/** Reads what a writer starts from, when it is known where the files end. */
+export function* readState(
+  { log, index, pool }: SegmentFiles,
+  ends: Omit<SegmentState, "tail" | "index"> & { indexEnd: number },
+): Task<SegmentState> {
+  return {
+    nextOffset: ends.nextOffset,
+    end: ends.end,
+    lastTimestamp: ends.lastTimestamp,
+    tail: yield* readTail(log, pool, ends.end),
+    index: yield* readIndexState(index, pool, ends.indexEnd),
+    indexedPosition: ends.indexedPosition,
+  };
+}
+
 /** Reads the end of an index of `end` bytes. */
 export function* readIndexState(
   index: TaskFile,
