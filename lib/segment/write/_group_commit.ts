@@ -119,7 +119,6 @@ export class GroupCommit {
   #isOver = false;
   /** How many calls were told of the last flush. */
   #told = 0;
-  #flushes = 0;
   #inPlaceFlushes = 0;
   #flushedMessages = 0;
   readonly #flushMicros = new Histogram();
@@ -131,10 +130,11 @@ export class GroupCommit {
 
   /** The current figures. */
   get stats(): GroupCommitStats {
+    const flushMicros = this.#flushMicros.snapshot();
     return {
-      flushes: this.#flushes,
+      flushes: flushMicros.count,
       flushedMessages: this.#flushedMessages,
-      flushMicros: this.#flushMicros.snapshot(),
+      flushMicros,
       groupMessages: this.#groupMessages.snapshot(),
       waiting: this.#waiting,
       inPlaceFlushes: this.#inPlaceFlushes,
@@ -445,7 +445,6 @@ export class GroupCommit {
 
   #count(group: Group): void {
     const messages = this.#target.durableOffset - group.before;
-    this.#flushes++;
     this.#flushedMessages += messages;
     group.endedAtMicros = this.#target.clock.now();
     const micros = Math.max(0, group.endedAtMicros - group.startedAtMicros);

@@ -18,6 +18,7 @@ import {
 } from "../layout.ts";
 import type { SegmentState } from "../segment_state.ts";
 import { SparseIndex } from "../sparse_index.ts";
+import type { AppenderClock } from "./appender.ts";
 import { checkExpected } from "./offset_conflict_error.ts";
 import { type FlatPayloads, payloadBatch } from "./payload_batch.ts";
 import {
@@ -46,12 +47,7 @@ export interface WriteMemoryOptions {
   /** The physical block of the disk. */
   physicalBlock: number;
   /** The clock and the randomness of the storage. */
-  clock: {
-    /** Microseconds since the Unix epoch. */
-    now(): number;
-    /** Fills a view with random bytes. */
-    random(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer>;
-  };
+  clock: Pick<AppenderClock, "now" | "random">;
   /** Called when a block was begun. */
   onBlock(): void;
 }
