@@ -592,6 +592,8 @@ export class Appender {
   #failure(error: unknown): unknown {
     const { durableOffset } = this;
     if (error instanceof NothingWritten) return error.reason;
+    // The first failure stays the one that is reported.
+    if (this.#poison !== undefined) return this.#poison;
     if (error instanceof PoolLimitError) return error;
     if (error instanceof NoSpaceError) {
       return error.withDurableOffset(durableOffset);
