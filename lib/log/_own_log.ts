@@ -1,8 +1,8 @@
 import type { Appender } from "../segment/mod.ts";
 import type { StorageLock } from "../storage/mod.ts";
-import { refuseMoved } from "./_locks.ts";
-import type { LogMeta, LogPlace } from "./meta.ts";
-import type { OpenedLog, SealedSegment } from "./opening.ts";
+import { refuseMoved } from "./open/_locks.ts";
+import type { LogMeta, LogPlace } from "./record/meta.ts";
+import type { OpenedLog, SealedSegment } from "./open/opening.ts";
 import { Signal } from "./_signal.ts";
 
 /** A log that this isolate writes, as its readers, its cursors and retention share it. */

@@ -7,7 +7,7 @@ import type { Channel } from "node:diagnostics_channel";
 import { nodeModule } from "../native/mod.ts";
 import type { PoisonedError } from "../segment/mod.ts";
 import type { StorageTimer, TaskStorage } from "../storage/mod.ts";
-import type { OpeningReport } from "./opening.ts";
+import type { OpeningReport } from "./open/opening.ts";
 import type { RetentionReport } from "./retain/retention.ts";
 
 /** A flush is over (`basalt:flush`). */

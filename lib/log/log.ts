@@ -30,29 +30,29 @@ import {
   type CursorOptions,
   LogCursors,
 } from "./cursor/log_cursors.ts";
-import { createSegment } from "./directory.ts";
-import { DurablePublisher } from "./_durable_publisher.ts";
+import { createSegment } from "./open/directory.ts";
+import { DurablePublisher } from "./record/_durable_publisher.ts";
 import { loadEventsSoon, publish } from "./events.ts";
 import {
   leavable,
   type Scanner,
   type StreamOptions,
   type TailOptions,
-} from "./following.ts";
+} from "./read/following.ts";
 import {
   type CompleteLogOptions,
   completeOptions,
   type LogOptions,
 } from "./log_options.ts";
-import { LogScan } from "./_log_scan.ts";
+import { LogScan } from "./read/_log_scan.ts";
 import type { LogStats } from "./log_stats.ts";
-import { openLocked } from "./_locks.ts";
-import { MessageIterator } from "./_messages.ts";
+import { openLocked } from "./open/_locks.ts";
+import { MessageIterator } from "./read/_messages.ts";
 import { flushAtExit, forgetAtExit } from "./_open_logs.ts";
-import { type OpenedLog, openLog } from "./opening.ts";
+import { type OpenedLog, openLog } from "./open/opening.ts";
 import { OwnLog } from "./_own_log.ts";
-import { OwnSegments } from "./_own_segments.ts";
-import { readOwner } from "./owner_file.ts";
+import { OwnSegments } from "./read/_own_segments.ts";
+import { readOwner } from "./record/owner_file.ts";
 import { checkRetain, type RetainNowOptions } from "./retain/plan.ts";
 import { Retainer } from "./retain/retainer.ts";
 import type { RetentionReport } from "./retain/retention.ts";

@@ -7,7 +7,7 @@ import {
   type Storage,
   TaskStorage,
 } from "../storage/mod.ts";
-import type { LogPlace } from "./meta.ts";
+import type { LogPlace } from "./record/meta.ts";
 import { checkRetain, type RetainOptions } from "./retain/plan.ts";
 
 /** How to open a log for reading. */

@@ -14,18 +14,21 @@ import {
   LogCursors,
 } from "./cursor/log_cursors.ts";
 import { ForeignSource } from "./cursor/cursor_source.ts";
-import { DirectoryChanges, type ReaderStats } from "./directory_changes.ts";
+import {
+  DirectoryChanges,
+  type ReaderStats,
+} from "./read/directory_changes.ts";
 import {
   leavable,
   type Scanner,
   type StreamOptions,
   type TailOptions,
-} from "./following.ts";
-import { ForeignSegments } from "./_foreign_segments.ts";
+} from "./read/following.ts";
+import { ForeignSegments } from "./read/_foreign_segments.ts";
 import { type LogReaderOptions, placeOf } from "./log_options.ts";
-import { LogScan } from "./_log_scan.ts";
-import { MessageIterator } from "./_messages.ts";
-import { type LogPlace, readMeta } from "./meta.ts";
+import { LogScan } from "./read/_log_scan.ts";
+import { MessageIterator } from "./read/_messages.ts";
+import { type LogPlace, readMeta } from "./record/meta.ts";
 
 /** What to read of a log that another process may be writing. */
 export interface LogReadOptions extends ReadOptions {

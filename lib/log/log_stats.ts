@@ -1,5 +1,5 @@
 import type { HistogramSnapshot } from "../segment/mod.ts";
-import type { OpeningReport } from "./opening.ts";
+import type { OpeningReport } from "./open/opening.ts";
 import type { RetentionStats } from "./retain/retainer.ts";
 
 /** A cursor that a log has open. */

@@ -4,7 +4,7 @@
  * @module
  */
 import type { HistogramSnapshot } from "../segment/mod.ts";
-import { inspectLog } from "./inspect.ts";
+import { inspectLog } from "./repair/inspect.ts";
 import type { Log } from "./log.ts";
 import type { LogReaderOptions } from "./log_options.ts";
 import { LogReader } from "./log_reader.ts";

@@ -14,8 +14,8 @@ export { makeCursor, readCursors } from "./cursor/cursor_file.ts";
 export type { StoredCursor } from "./cursor/cursor_file.ts";
 export type { CursorLag } from "./cursor/cursor_source.ts";
 export type { CursorInfo, CursorOptions } from "./cursor/log_cursors.ts";
-export { listDirectory } from "./directory.ts";
-export type { ListedSegment, Listing } from "./directory.ts";
+export { listDirectory } from "./open/directory.ts";
+export type { ListedSegment, Listing } from "./open/directory.ts";
 export { loadEvents } from "./events.ts";
 export type {
   CursorEvent,
@@ -26,13 +26,13 @@ export type {
   RetainEvent,
   RollEvent,
 } from "./events.ts";
-export type { LogFault } from "./fault.ts";
-export { inspectLog, inspectLogSync } from "./inspect.ts";
+export type { LogFault } from "./repair/fault.ts";
+export { inspectLog, inspectLogSync } from "./repair/inspect.ts";
 export type {
   LogInspection,
   OpeningForecast,
   SegmentInspection,
-} from "./inspect.ts";
+} from "./repair/inspect.ts";
 export { Log } from "./log.ts";
 export type { LogOptions, LogReaderOptions } from "./log_options.ts";
 export type {
@@ -40,34 +40,41 @@ export type {
   ReaderStreamOptions,
   StreamOptions,
   TailOptions,
-} from "./following.ts";
-export type { ReaderStats } from "./directory_changes.ts";
+} from "./read/following.ts";
+export type { ReaderStats } from "./read/directory_changes.ts";
 export { LogReader } from "./log_reader.ts";
 export type { LogReadOptions } from "./log_reader.ts";
 export { directoryMetrics, metricsText } from "./metrics.ts";
 export type { LogStats, OpenCursor } from "./log_stats.ts";
-export type { LogPlace } from "./meta.ts";
+export type { LogPlace } from "./record/meta.ts";
 export { join, segmentName, TEMPORARY_SUFFIX } from "./names.ts";
-export { OffsetOutOfRangeError } from "./offset_out_of_range_error.ts";
-export type { OpeningReport } from "./opening.ts";
-export { readOwner } from "./owner_file.ts";
-export type { OwnerRecord } from "./owner_file.ts";
+export { OffsetOutOfRangeError } from "./read/offset_out_of_range_error.ts";
+export type { OpeningReport } from "./open/opening.ts";
+export { readOwner } from "./record/owner_file.ts";
+export type { OwnerRecord } from "./record/owner_file.ts";
 export {
   planRepair,
   planRepairSync,
   repairLog,
   repairLogSync,
-} from "./repair.ts";
-export type { RepairOptions, RepairPlanOptions } from "./repair.ts";
-export { RepairChoiceError, RepairOutdatedError } from "./repair_plan.ts";
-export type { RepairKeep, RepairPlan, RepairStep } from "./repair_plan.ts";
-export { salvageLog, salvageLogSync } from "./salvage.ts";
-export type { SalvageOptions } from "./salvage.ts";
+} from "./repair/repair.ts";
+export type { RepairOptions, RepairPlanOptions } from "./repair/repair.ts";
+export {
+  RepairChoiceError,
+  RepairOutdatedError,
+} from "./repair/repair_plan.ts";
+export type {
+  RepairKeep,
+  RepairPlan,
+  RepairStep,
+} from "./repair/repair_plan.ts";
+export { salvageLog, salvageLogSync } from "./repair/salvage.ts";
+export type { SalvageOptions } from "./repair/salvage.ts";
 
 export type { RetainNowOptions, RetainOptions } from "./retain/plan.ts";
 export { previewRetention } from "./retain/retention.ts";
 export type { RetentionReport } from "./retain/retention.ts";
 export type { RetentionStats } from "./retain/retainer.ts";
-export { unlessGone } from "./_segment_files.ts";
-export { verifyLog, verifyLogSync } from "./verify.ts";
-export type { VerifyOptions, VerifyProgress } from "./verify.ts";
+export { unlessGone } from "./open/_segment_files.ts";
+export { verifyLog, verifyLogSync } from "./repair/verify.ts";
+export type { VerifyOptions, VerifyProgress } from "./repair/verify.ts";

@@ -1,7 +1,7 @@
 import { checkInteger } from "../base/mod.ts";
 import { BufferPool } from "../pool/mod.ts";
 import { MAX_OFFSET } from "./layout.ts";
-import type { SegmentReaderOptions } from "./segment_reader.ts";
+import type { SegmentReaderOptions } from "./read/segment_reader.ts";
 
 /**
  * Checks the files, the offset and the pool of a segment.

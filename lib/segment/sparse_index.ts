@@ -1,6 +1,6 @@
 import type { IndexEntry } from "../codec/mod.ts";
 import { INDEX_INTERVAL_BYTES } from "./layout.ts";
-import type { MessageBatch } from "./message_batch.ts";
+import type { MessageBatch } from "./read/message_batch.ts";
 
 /** Chooses the batches that get an index entry (`docs/format.md#index-density`). */
 export class SparseIndex {

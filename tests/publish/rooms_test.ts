@@ -155,7 +155,7 @@ Deno.test({
   fn: () => {
     // The monotonic clock is for statistics. A segment by itself has no storage, so these are its
     // defaults.
-    const standalone = "lib/segment/segment_writer.ts";
+    const standalone = "lib/segment/write/segment_writer.ts";
     const said =
       /^(?!\s*(?:\*|\/\/)).*(?:Date\.now|Math\.random|randomUUID|getRandomValues)\(/m;
     const wrong = sources().filter(({ room, text }) =>

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { SeededRandom } from "@basalt/io/testing";
-import { Histogram } from "../../lib/segment/histogram.ts";
+import { Histogram } from "../../lib/segment/write/histogram.ts";
 
 /** Returns the smallest value that is at least as large as `percent` of `sorted`. */
 function percentile(sorted: readonly number[], percent: number): number {

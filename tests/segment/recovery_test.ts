@@ -6,7 +6,7 @@ import {
   INDEX_INTERVAL_BYTES,
   recoverSegment,
 } from "../../lib/segment/mod.ts";
-import type { Recovered } from "../../lib/segment/recovery.ts";
+import type { Recovered } from "../../lib/segment/recover/recovery.ts";
 import { CHECKPOINT_BYTES } from "../../lib/segment/layout.ts";
 import { NoSpaceError } from "../../lib/storage/mod.ts";
 import { SeededRandom, SimulatedCrashError } from "../../lib/testing/mod.ts";

@@ -7,7 +7,7 @@ import {
   type ScanStop,
   type WrongEntries,
 } from "../../lib/segment/mod.ts";
-import { findBatchAfter } from "../../lib/segment/batch_search.ts";
+import { findBatchAfter } from "../../lib/segment/recover/batch_search.ts";
 import { SeededRandom } from "../../lib/testing/mod.ts";
 import {
   concat,

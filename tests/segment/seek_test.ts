@@ -11,7 +11,7 @@ import {
   SegmentScan,
   Selection,
 } from "../../lib/segment/mod.ts";
-import type { CheckedStart } from "../../lib/segment/read_options.ts";
+import type { CheckedStart } from "../../lib/segment/read/read_options.ts";
 import { SeededRandom } from "../../lib/testing/mod.ts";
 import {
   concat,

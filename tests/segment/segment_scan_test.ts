@@ -8,8 +8,8 @@ import {
   SegmentScan,
   type StopReason,
 } from "../../lib/segment/mod.ts";
-import type { SegmentScanOptions } from "../../lib/segment/segment_scan.ts";
-import { BlockReader } from "../../lib/segment/block_reader.ts";
+import type { SegmentScanOptions } from "../../lib/segment/read/segment_scan.ts";
+import { BlockReader } from "../../lib/segment/read/block_reader.ts";
 import { SeededRandom } from "../../lib/testing/mod.ts";
 import {
   KIB,

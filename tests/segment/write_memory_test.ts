@@ -2,7 +2,7 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { BatchScan, readFrame } from "../../lib/codec/mod.ts";
 import { BufferPool } from "../../lib/pool/mod.ts";
-import { BackpressureError } from "../../lib/segment/backpressure_error.ts";
+import { BackpressureError } from "../../lib/segment/write/backpressure_error.ts";
 import { INDEX_INTERVAL_BYTES } from "../../lib/segment/layout.ts";
 import { emptyState } from "../../lib/segment/segment_state.ts";
 import { OffsetConflictError } from "../../lib/segment/write/offset_conflict_error.ts";

@@ -8,7 +8,7 @@ import {
 } from "../../segment/mod.ts";
 import type { StorageTimer } from "../../storage/mod.ts";
 import { type CursorEvent, publishCursor } from "../events.ts";
-import { leavable } from "../following.ts";
+import { leavable } from "../read/following.ts";
 import { InFlight } from "../_in_flight.ts";
 import { flushAtExit, forgetAtExit } from "../_open_logs.ts";
 import type { CursorFile } from "./cursor_file.ts";

@@ -10,20 +10,20 @@ import {
   type LockOwner,
   type TaskFile,
 } from "../../storage/mod.ts";
-import { recordChecksum } from "../_checksum.ts";
-import { refuseLink } from "../directory.ts";
-import type { LogPlace } from "../meta.ts";
+import { recordChecksum } from "../record/_checksum.ts";
+import { refuseLink } from "../open/directory.ts";
+import type { LogPlace } from "../record/meta.ts";
 import { CURSORS_NAME, join, TEMPORARY_SUFFIX } from "../names.ts";
-import { blockBytesOf, type RecordLayout } from "../_record_file.ts";
-import { readIfThere, unlessGone } from "../_segment_files.ts";
+import { blockBytesOf, type RecordLayout } from "../record/_record_file.ts";
+import { readIfThere, unlessGone } from "../open/_segment_files.ts";
 import {
   makeSlots,
   readSlots,
   type Slot,
   SLOT_FIELDS,
   writeSlot,
-} from "../_slots.ts";
-import { prepareFile } from "../_temporary_file.ts";
+} from "../record/_slots.ts";
+import { prepareFile } from "../record/_temporary_file.ts";
 
 const LAYOUT: RecordLayout<CursorRecord> = {
   magic: "BASALTCR",

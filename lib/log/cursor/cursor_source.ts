@@ -1,16 +1,16 @@
 import type { Task } from "../../base/mod.ts";
 import type { BatchSource } from "../../segment/mod.ts";
-import { classifySegments } from "../_classify.ts";
-import { listDirectory, type ListedSegment } from "../directory.ts";
-import type { Scanner } from "../following.ts";
-import { durableOffsetOf } from "../_foreign_writer.ts";
-import { dataOf } from "../inspect.ts";
-import { type LogPlace, readMeta } from "../meta.ts";
+import { classifySegments } from "../open/_classify.ts";
+import { listDirectory, type ListedSegment } from "../open/directory.ts";
+import type { Scanner } from "../read/following.ts";
+import { durableOffsetOf } from "../read/_foreign_writer.ts";
+import { dataOf } from "../repair/inspect.ts";
+import { type LogPlace, readMeta } from "../record/meta.ts";
 import { segmentPath } from "../names.ts";
-import { OffsetOutOfRangeError } from "../offset_out_of_range_error.ts";
-import type { SealedSegment } from "../opening.ts";
+import { OffsetOutOfRangeError } from "../read/offset_out_of_range_error.ts";
+import type { SealedSegment } from "../open/opening.ts";
 import type { OwnLog } from "../_own_log.ts";
-import { readSegment, sizeAt } from "../_segment_files.ts";
+import { readSegment, sizeAt } from "../open/_segment_files.ts";
 import type { CursorTarget } from "./cursor.ts";
 import type { CursorFile } from "./cursor_file.ts";
 

@@ -1,7 +1,7 @@
 import { checkInteger, type Task } from "../../base/mod.ts";
 import type { LockOwner } from "../../storage/mod.ts";
 import { publishCursor } from "../events.ts";
-import { openLocked } from "../_locks.ts";
+import { openLocked } from "../open/_locks.ts";
 import { checkTarget, Cursor, type CursorTarget } from "./cursor.ts";
 import {
   checkCursorName,

@@ -1,5 +1,5 @@
 import { checkInteger, type Task } from "../../base/mod.ts";
-import type { SealedSegment } from "../opening.ts";
+import type { SealedSegment } from "../open/opening.ts";
 
 /** Which segments a log may remove: those for which one of these conditions holds. */
 export interface RetainOptions {

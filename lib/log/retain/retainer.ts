@@ -2,7 +2,7 @@ import { drive, type Task } from "../../base/mod.ts";
 import type { StorageTimer } from "../../storage/mod.ts";
 import { publish, publishCursor } from "../events.ts";
 import type { CompleteLogOptions } from "../log_options.ts";
-import { firstTimestampOf } from "../_log_scan.ts";
+import { firstTimestampOf } from "../read/_log_scan.ts";
 import type { OwnLog } from "../_own_log.ts";
 import { isRetainEmpty, type RetainOptions } from "./plan.ts";
 import { Removals } from "./_removals.ts";

@@ -1,13 +1,13 @@
 import { drive, type Task } from "../../base/mod.ts";
 import { readSealedEnd } from "../../segment/mod.ts";
 import { readCursors } from "../cursor/cursor_file.ts";
-import { filesOf } from "../directory.ts";
-import { inspectLog } from "../inspect.ts";
+import { filesOf } from "../open/directory.ts";
+import { inspectLog } from "../repair/inspect.ts";
 import { type LogReaderOptions, placeOf } from "../log_options.ts";
 import { join } from "../names.ts";
-import type { SealedSegment } from "../opening.ts";
+import type { SealedSegment } from "../open/opening.ts";
 import type { OwnLog } from "../_own_log.ts";
-import { readSegment, unlessGone } from "../_segment_files.ts";
+import { readSegment, unlessGone } from "../open/_segment_files.ts";
 import {
   checkRetain,
   planRetention,

@@ -6,8 +6,8 @@ import {
   type Task,
 } from "../../base/mod.ts";
 import type { Durability } from "../../storage/mod.ts";
-import { Histogram, type HistogramSnapshot } from "../histogram.ts";
-import { PoisonedError } from "../poisoned_error.ts";
+import { Histogram, type HistogramSnapshot } from "./histogram.ts";
+import { PoisonedError } from "./poisoned_error.ts";
 import type { Appender } from "./appender.ts";
 
 /*

@@ -1,6 +1,6 @@
 import { type BatchLayout, layoutOf } from "../../codec/mod.ts";
 import type { FrozenBuffer } from "../../pool/mod.ts";
-import { MessageBatch } from "../message_batch.ts";
+import { MessageBatch } from "../read/message_batch.ts";
 import type { WriteBlock } from "./_write_block.ts";
 
 /** Batches that were written and are still in memory. */

@@ -17,7 +17,7 @@ import { perform, type Task } from "../../base/mod.ts";
 import type { PooledBuffer } from "../../pool/mod.ts";
 import type { TaskFile } from "../../storage/mod.ts";
 import { roundDown, roundUp } from "../layout.ts";
-import type { BatchPlace } from "../segment_scan.ts";
+import type { BatchPlace } from "../read/segment_scan.ts";
 import type { PreparedMessage } from "./prepared_message.ts";
 
 /**

@@ -9,7 +9,7 @@ import {
   type PooledBuffer,
   PoolLimitError,
 } from "../../pool/mod.ts";
-import { BackpressureError } from "../backpressure_error.ts";
+import { BackpressureError } from "./backpressure_error.ts";
 import {
   CHECKPOINT_BYTES,
   MAX_GATHERED_BYTES,

@@ -16,7 +16,7 @@ import {
   type SegmentFiles,
   type SegmentState,
 } from "../segment_state.ts";
-import type { BatchPlace } from "../segment_scan.ts";
+import type { BatchPlace } from "../read/segment_scan.ts";
 import type { InPlaceStorage } from "./in_place.ts";
 import type { IndexWriter } from "./index_writer.ts";
 import { Preparer } from "./_preparer.ts";

@@ -11,9 +11,9 @@ import {
   NoSpaceError,
   type StorageTimer,
 } from "../../storage/mod.ts";
-import { BackpressureError } from "../backpressure_error.ts";
+import { BackpressureError } from "./backpressure_error.ts";
 import { roundUp } from "../layout.ts";
-import { PoisonedError } from "../poisoned_error.ts";
+import { PoisonedError } from "./poisoned_error.ts";
 import type { ActiveSegment } from "./active_segment.ts";
 import { GroupCommit } from "./_group_commit.ts";
 import { HotTail } from "./_hot_tail.ts";

@@ -8,7 +8,7 @@ import { LogReader } from "../../../lib/log/mod.ts";
 import type { BufferPool } from "../../../lib/pool/mod.ts";
 import type { MessageBatch } from "../../../lib/segment/mod.ts";
 import { TaskFile } from "../../../lib/storage/mod.ts";
-import { BlockReader } from "../../../lib/segment/block_reader.ts";
+import { BlockReader } from "../../../lib/segment/read/block_reader.ts";
 import { SeededRandom, SimulatedDisk } from "@basalt/io/testing";
 import {
   drain,
