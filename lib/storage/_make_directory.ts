@@ -38,8 +38,8 @@ export function* makingDirectory(
 }
 
 /**
- * Makes a directory, and before that its parents if they are missing. The syncs of its name are left
- * to do.
+ * Makes a directory, and before that its parents if they are missing. The syncs of its name are
+ * left to do.
  */
 export function* placingDirectory(
   where: string,

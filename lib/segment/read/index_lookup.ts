@@ -169,7 +169,8 @@ export class IndexLookup implements Disposable {
   }
 
   /**
-   * Whether a safe entry `i` can be true by itself, given that there is a batch for each entry before it.
+   * Whether a safe entry `i` can be true by itself, given that there is a batch for each entry
+   * before it.
    *
    * Zeros can only be the first entry.
    */

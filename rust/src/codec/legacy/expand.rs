@@ -49,8 +49,8 @@ pub enum ExpandStop {
 /// Expands the batches in `source` from `progress.source_end`, which a scan has found valid.
 ///
 /// Whole batches only. Returns the reason to stop, and for [`ExpandStop::Full`] the bytes and the
-/// number of messages of the next batch, else 0. Returns `None` where the source is not batches back to back, or `progress`
-/// lies outside.
+/// number of messages of the next batch, else 0. Returns `None` where the source is not batches
+/// back to back, or `progress` lies outside.
 pub fn expand(
     source: &[u8],
     segment: Segment,
