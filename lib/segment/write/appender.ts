@@ -1,10 +1,4 @@
-import {
-  abortable,
-  drive,
-  Driver,
-  driveSync,
-  type Task,
-} from "../../base/mod.ts";
+import { abortable, Driver, driveSync, type Task } from "../../base/mod.ts";
 import { PoolLimitError } from "../../pool/mod.ts";
 import {
   type Durability,
