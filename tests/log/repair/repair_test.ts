@@ -31,6 +31,7 @@ import {
   reopened,
   TIME,
 } from "../recovery/_support.ts";
+import { FILES } from "../../permissions.ts";
 import { lines, openLogSync, type Place, segment } from "../_support.ts";
 
 const TIMES = (offset: number): number => TIME + offset;
@@ -353,35 +354,41 @@ Deno.test("repairLog() refuses a plan for another state of the log, and the log 
   });
 });
 
-Deno.test("repairLog() cuts damage of a log left open that recovery would not read", () => {
-  const dir = Deno.makeTempDirSync();
-  const [open, left] = [`${dir}/open`, `${dir}/left`];
-  try {
-    {
-      using log = Log.openSync(open);
-      const payload = new Uint8Array(1 << 20).fill(7);
-      for (let i = 0; i < 40; i++) {
-        log.append(payload);
-        log.flushSync();
+Deno.test(
+  "repairLog() cuts damage of a log left open that recovery would not read",
+  {
+    ignore: !FILES,
+  },
+  () => {
+    const dir = Deno.makeTempDirSync();
+    const [open, left] = [`${dir}/open`, `${dir}/left`];
+    try {
+      {
+        using log = Log.openSync(open);
+        const payload = new Uint8Array(1 << 20).fill(7);
+        for (let i = 0; i < 40; i++) {
+          log.append(payload);
+          log.flushSync();
+        }
+        Deno.mkdirSync(left);
+        for (const { name, isFile } of Deno.readDirSync(open)) {
+          if (isFile) Deno.copyFileSync(`${open}/${name}`, `${left}/${name}`);
+        }
       }
-      Deno.mkdirSync(left);
-      for (const { name, isFile } of Deno.readDirSync(open)) {
-        if (isFile) Deno.copyFileSync(`${open}/${name}`, `${left}/${name}`);
-      }
-    }
-    const path = `${left}/${segment(0)}.log`;
-    using file = Deno.openSync(path, { write: true });
-    file.seekSync(3.5 * 2 ** 20, Deno.SeekMode.Start);
-    file.writeSync(new Uint8Array([1]));
+      const path = `${left}/${segment(0)}.log`;
+      using file = Deno.openSync(path, { write: true });
+      file.seekSync(3.5 * 2 ** 20, Deno.SeekMode.Start);
+      file.writeSync(new Uint8Array([1]));
 
-    const [fault, ...others] = [...verifyLogSync(left)];
-    assertEquals(others, []);
-    assertEquals(fault?.message.includes("opening cuts it"), false);
-    const plan = planRepairSync(left);
-    assertEquals([plan.nextOffset, plan.lostMessages], [3, 36]);
-    assertEquals(repairLogSync(left, plan), plan);
-    assertEquals([...verifyLogSync(left)], []);
-  } finally {
-    Deno.removeSync(dir, { recursive: true });
-  }
-});
+      const [fault, ...others] = [...verifyLogSync(left)];
+      assertEquals(others, []);
+      assertEquals(fault?.message.includes("opening cuts it"), false);
+      const plan = planRepairSync(left);
+      assertEquals([plan.nextOffset, plan.lostMessages], [3, 36]);
+      assertEquals(repairLogSync(left, plan), plan);
+      assertEquals([...verifyLogSync(left)], []);
+    } finally {
+      Deno.removeSync(dir, { recursive: true });
+    }
+  },
+);
